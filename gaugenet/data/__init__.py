@@ -1,0 +1,1 @@
+"""Data sets: generated surfaces, folders of labelled meshes, input features."""

@@ -1,0 +1,1 @@
+"""Steerable kernel bases."""

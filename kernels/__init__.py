@@ -1,0 +1,1 @@
+"""The operator: gather, transport, contract. Tensors in, tensors out."""

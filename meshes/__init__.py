@@ -1,0 +1,1 @@
+"""Geometry: triangle meshes to logarithmic maps and parallel transporters."""

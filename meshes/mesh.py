@@ -1,0 +1,61 @@
+"""`TriangleMesh`: a validated surface, and what was done to the file to make it one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One thing that was changed, or noticed and kept, on the way from a file to a mesh."""
+
+    kind: str
+    """Short name, e.g. ``"duplicate faces dropped"``."""
+    count: int
+    remedy: str = ""
+    """What a person may do about it in the file itself; empty where nothing need be done."""
+
+    def __str__(self) -> str:
+        return f"{self.count} {self.kind}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+@dataclass(frozen=True, eq=False)
+class TriangleMesh:
+    """A triangulated surface: gluing, edge lengths, and (where it is embedded) vertex positions.
+
+    Half-edge ``3 f + k`` runs from corner ``k`` to corner ``(k + 1) % 3`` of face ``f``. The surface is what the
+    half-edges are glued to, never what vertex pairs suggest, so one-vertex tori and immersed surfaces are exact.
+    Every edge has at most two faces and the faces at every vertex form one fan (`meshes.repair` splits what does not).
+
+    Arrays are numpy and must not be edited in place.
+    """
+
+    faces: NDArray[np.int64]
+    """[F, 3] vertex indices."""
+    edge_lengths: NDArray[np.float64]
+    """[F, 3] length of half-edge ``3 f + k``, in the unit of the file."""
+    twin: NDArray[np.int64]
+    """[3 F] the half-edge on the other side, or -1 on the boundary."""
+    twin_flipped: NDArray[np.bool_]
+    """[3 F] True where the two faces wind differently across the edge (tail glued to tail). All False on a surface
+    that could be oriented; some True exactly on non-orientable components."""
+    n_vertices: int
+    vertices: NDArray[np.float64] | None = None
+    """[V, 3] positions in the unit of the file; None for an intrinsic surface."""
+    file_vertex: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """[V] the file's vertex that mesh vertex v came from (copies of a split vertex share it)."""
+    vertex_of_file: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """[V_file] a mesh vertex that stands for each of the file's vertices."""
+    file_face: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """[F] the file's triangle that mesh face f came from."""
+    face_of_file: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    """[F_file] the mesh face that stands for each of the file's triangles; -1 where it was dropped and has no twin."""
+    report: tuple[Repair, ...] = ()
+    name: str = ""
+
+    @property
+    def n_faces(self) -> int:
+        return len(self.faces)
