@@ -116,7 +116,7 @@ class TriangleMesh:
         if array.ndim == 0 or len(array) != expected:
             came = "a single number" if array.ndim == 0 else str(len(array))
             raise ValueError(
-                f"{self.name or 'this mesh'}: expected {expected} values, one for each of the {what}, got
-                {came}; " "give them in that order"
+                f"{self.name or 'this mesh'}: expected {expected} values, one for each of the {what}, "
+                f"got {came}; give them in that order"
             )
         return array
