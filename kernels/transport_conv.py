@@ -1,0 +1,326 @@
+"""`transport_conv`: gather, transport, scale, contract, transport back, sum; differentiable any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gaugenet.kernels import dispatch
+from gaugenet.kernels._reference import EdgeArrays, TransportBlock
+from gaugenet.kernels.csr import check_csr, reverse_csr
+from gaugenet.kernels.dispatch import explain
+
+__all__ = ["ConvEdges", "TransportBlock", "explain", "transport_conv"]
+
+_HALF = (torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True, eq=False)
+class ConvEdges:
+    """The edges of one convolution, in both directions, with what the operator reads on each. Build with `from_csr`."""
+
+    n_source: int
+    n_target: int
+    row_ptr: Tensor
+    """int32 [T + 1]"""
+    source: Tensor
+    """int32 [E], sorted by target."""
+    reverse_row_ptr: Tensor
+    """int32 [S + 1]"""
+    reverse_target: Tensor
+    """int32 [E] target of each edge, sorted by source."""
+    reverse_edge: Tensor
+    """int32 [E] position in the first order of each edge, sorted by source."""
+    scalars: Tensor
+    """[E, B] float32 or float64."""
+    pre: Tensor | None = None
+    """[E, 2] (cos alpha, sin alpha); None: alpha = 0."""
+    pre_flip: Tensor | None = None
+    """int8 [E] of ±1; None: +1."""
+    post: Tensor | None = None
+    """[E, 2] (cos beta, sin beta); None: beta = 0."""
+    post_flip: Tensor | None = None
+    """int8 [E] of ±1; None: +1."""
+
+    @classmethod
+    def from_csr(
+        cls,
+        row_ptr: Tensor,
+        source: Tensor,
+        n_source: int,
+        scalars: Tensor,
+        alpha: Tensor | None = None,
+        flip: Tensor | None = None,
+        beta: Tensor | None = None,
+        post_flip: Tensor | None = None,
+    ) -> ConvEdges:
+        """Edges from a CSR sorted by target.
+
+        Args:
+            row_ptr: int [T + 1].
+            source: int [E].
+            n_source: S.
+            scalars: [E, B] real.
+            alpha: [E] radians, angle applied before the weight.
+            flip: [E] of ±1, reflection applied before that rotation.
+            beta: [E] radians, angle applied after the weight.
+            post_flip: [E] of ±1, reflection applied after that rotation.
+
+        Raises:
+            ValueError: shapes, dtypes or devices do not fit, an index is out of range, or a flip is not ±1.
+        """
+        check_csr(row_ptr, source, n_source)
+        n_edges = source.shape[0]
+        if (
+            scalars.dim() != 2
+            or scalars.shape[0] != n_edges
+            or scalars.dtype not in (torch.float32, torch.float64)
+        ):
+            raise ValueError(
+                f"scalars: expected float32 or float64 [E, B] with E = {n_edges}, got {scalars.dtype} "
+                f"{tuple(scalars.shape)}"
+            )
+        for name, value in (("alpha", alpha), ("flip", flip), ("beta", beta), ("post_flip", post_flip)):
+            if value is not None and value.shape != (n_edges,):
+                raise ValueError(f"{name}: expected one value per edge [{n_edges}], got {tuple(value.shape)}")
+            if value is not None and "flip" in name and not bool((value.abs() == 1).all()):
+                raise ValueError(f"{name}: must hold +1 and -1 only")
+        tensors = [t for t in (row_ptr, source, scalars, alpha, flip, beta, post_flip) if t is not None]
+        if len({t.device for t in tensors}) != 1:
+            raise ValueError(
+                f"all tensors must be on one device, got {sorted({str(t.device) for t in tensors})}"
+            )
+        row_ptr, source = row_ptr.to(torch.int32).contiguous(), source.to(torch.int32).contiguous()
+        return cls(
+            n_source,
+            row_ptr.shape[0] - 1,
+            row_ptr,
+            source,
+            *reverse_csr(row_ptr, source, n_source),
+            scalars.contiguous(),
+            _cos_sin(alpha, scalars.dtype),
+            None if flip is None else flip.to(torch.int8).contiguous(),
+            _cos_sin(beta, scalars.dtype),
+            None if post_flip is None else post_flip.to(torch.int8).contiguous(),
+        )
+
+    @property
+    def n_edges(self) -> int:
+        return self.source.shape[0]
+
+    def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> ConvEdges:
+        """The same edges on another device or in another real dtype (indices and signs keep theirs)."""
+        changed: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if isinstance(value, Tensor):
+                value = value.to(device=device, dtype=dtype if value.is_floating_point() else None)
+            changed[f.name] = value
+        return ConvEdges(**changed)
+
+
+def transport_conv(
+    x: Tensor,
+    weight: Tensor,
+    edges: ConvEdges,
+    in_blocks: Sequence[TransportBlock],
+    out_blocks: Sequence[TransportBlock],
+    *,
+    implementation: str | None = None,
+) -> Tensor:
+    """Transport features along edges and contract them with edge-dependent matrices:
+
+        out[p] = Σ_{e in row p} Post_e [ Σ_b scalars[e, b] W_b ] Pre_e x[source_e]
+
+    Pre_e acts on every block of `in_blocks`: of dim 2 by R(order·alpha_e) diag(1, pre_flip_e), of dim 1 by
+    cos(order·alpha_e) pre_flip_e^parity; R is the rotation by an angle. Post_e acts on every block of `out_blocks`: of
+    dim 2 by diag(1, post_flip_e) R(order·beta_e), of dim 1 by cos(order·beta_e) post_flip_e^parity. The operator
+    is thus closed under transposition: reverse the edges, transpose W_b, alpha' = -beta, beta' = -alpha, swap the flips.
+    `gaugenet.kernels._reference` is this definition in code.
+
+    Differentiable any number of times in `x` and `weight`, never in the geometry. Deterministic to the bit on a CPU, for
+    any number of threads.
+
+    Args:
+        x: [S, C_in], block after block, component-major inside a block; in the frames of the sources.
+        weight: [B, C_out, C_in]; the dtype of `x`, or float32 where `x` has half precision (it is rounded to it).
+        edges: S sources, T targets; the dtype of `x`, or float32 where `x` has half precision.
+        in_blocks: (order, parity, dim, multiplicity) of each block of `x`.
+        out_blocks: the same of the result.
+        implementation: name of an implementation of `gaugenet.kernels.dispatch` to force; None: the best that can.
+
+    Returns:
+        [T, C_out] in the dtype of `x`, in the frames of the targets. Sums are taken in at least float32. Autocast
+        changes nothing: the operator runs in the dtype of `x` and returns it.
+
+    Raises:
+        ValueError: shapes, dtypes or devices do not fit, a block is malformed, the geometry requires a gradient, or the
+            forced implementation cannot run.
+    """
+    flat_in, flat_out = _flatten(in_blocks, "in_blocks"), _flatten(out_blocks, "out_blocks")
+    if x.dtype in _HALF and weight.dtype == torch.float32:
+        weight = weight.to(x.dtype)
+    _check(x, weight, edges, flat_in, flat_out)
+    out: Tensor = torch.ops.gaugenet.transport_conv(
+        x,
+        weight,
+        edges.scalars,
+        edges.pre,
+        edges.pre_flip,
+        edges.post,
+        edges.post_flip,
+        edges.row_ptr,
+        edges.source,
+        None,
+        edges.reverse_row_ptr,
+        edges.reverse_target,
+        edges.reverse_edge,
+        False,
+        flat_in,
+        flat_out,
+        implementation,
+    )
+    return out
+
+
+def _cos_sin(angle: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    return None if angle is None else torch.stack([torch.cos(angle), torch.sin(angle)], 1).to(dtype)
+
+
+def _flatten(blocks: Sequence[TransportBlock], name: str) -> list[int]:
+    flat: list[int] = []
+    for order, parity, dim, multiplicity in blocks:
+        if dim not in (1, 2) or parity not in (0, 1) or order < 0 or multiplicity < 0:
+            raise ValueError(
+                f"{name}: a block is (order >= 0, parity 0 or 1, dim 1 or 2, multiplicity >= 0), got "
+                f"{(order, parity, dim, multiplicity)}"
+            )
+        flat += (order, parity, dim, multiplicity)
+    return flat
+
+
+def _unflatten(flat: Sequence[int]) -> tuple[TransportBlock, ...]:
+    return tuple(TransportBlock(*flat[i : i + 4]) for i in range(0, len(flat), 4))
+
+
+def _width(flat: Sequence[int]) -> int:
+    return sum(d * m for d, m in zip(flat[2::4], flat[3::4]))
+
+
+def _check(x: Tensor, weight: Tensor, edges: ConvEdges, flat_in: list[int], flat_out: list[int]) -> None:
+    c_in, c_out, b = _width(flat_in), _width(flat_out), edges.scalars.shape[1]
+    if x.dim() != 2 or x.shape[0] != edges.n_source or x.shape[1] != c_in:
+        raise ValueError(
+            f"x: expected [{edges.n_source}, {c_in}] (sources, columns of in_blocks), got {tuple(x.shape)}"
+        )
+    if weight.dim() != 3 or weight.shape[0] != b or weight.shape[1] != c_out or weight.shape[2] != c_in:
+        raise ValueError(
+            f"weight: expected [{b}, {c_out}, {c_in}] (scalars, columns of out_blocks, columns of in_blocks), "
+            f"got {tuple(weight.shape)}"
+        )
+    geometry = torch.float32 if x.dtype in _HALF else x.dtype
+    if not x.is_floating_point() or weight.dtype != x.dtype or edges.scalars.dtype != geometry:
+        raise ValueError(
+            f"x, weight and edges must agree in dtype (half precision x: float32 edges), got {x.dtype}, "
+            f"{weight.dtype} and {edges.scalars.dtype}; use .to(dtype)"
+        )
+    if x.device != weight.device or x.device != edges.scalars.device:
+        raise ValueError(
+            f"x, weight and edges must be on one device, got {x.device}, {weight.device} and "
+            f"{edges.scalars.device}; use .to(device)"
+        )
+    for name, value in (("scalars", edges.scalars), ("pre", edges.pre), ("post", edges.post)):
+        if value is not None and value.requires_grad and torch.is_grad_enabled():
+            raise ValueError(
+                f"edges.{name} requires a gradient, but transport_conv has none with respect to geometry: detach it, "
+                "and keep what is learned in weight"
+            )
+
+
+# Everything after `weight` (or `grad`) describes the edges in one direction; the transposed operator is the same call
+# with pre and post, the two CSR triples, and the blocks swapped, and `conjugate` negated.
+_EDGES = (
+    "Tensor scalars, Tensor? pre, Tensor? pre_flip, Tensor? post, Tensor? post_flip, Tensor row_ptr, Tensor source, "
+    "Tensor? edge, Tensor reverse_row_ptr, Tensor reverse_source, Tensor? reverse_edge, bool conjugate, "
+    "int[] in_blocks, int[] out_blocks, str? implementation"
+)
+
+
+def _transposed(args: Sequence[Any]) -> tuple[Any, ...]:
+    (scalars, pre, pre_flip, post, post_flip, row_ptr, source, edge, r_ptr, r_source, r_edge) = args[:11]
+    conjugate, in_blocks, out_blocks, implementation = args[11:]
+    return (
+        *(scalars, post, post_flip, pre, pre_flip, r_ptr, r_source, r_edge, row_ptr, source, edge),
+        *(not conjugate, out_blocks, in_blocks, implementation),
+    )
+
+
+def _edge_arrays(args: Sequence[Any]) -> EdgeArrays:
+    return EdgeArrays(*args[:8], conjugate=args[11])
+
+
+@torch.library.custom_op(
+    "gaugenet::transport_conv", mutates_args=(), schema=f"(Tensor x, Tensor weight, {_EDGES}) -> Tensor"
+)
+def _conv_op(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
+    implementation = dispatch.operator(x, args[14])
+    with torch.autocast(x.device.type, enabled=False):
+        return implementation.conv(x, weight, _edge_arrays(args), _unflatten(args[12]), _unflatten(args[13]))
+
+
+@torch.library.custom_op(
+    "gaugenet::transport_conv_weight_grad",
+    mutates_args=(),
+    schema=f"(Tensor x, Tensor grad, {_EDGES}) -> Tensor",
+)
+def _weight_grad_op(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
+    implementation = dispatch.operator(x, args[14])
+    with torch.autocast(x.device.type, enabled=False):
+        return implementation.weight_grad(
+            x, grad, _edge_arrays(args), _unflatten(args[12]), _unflatten(args[13])
+        )
+
+
+@_conv_op.register_fake
+def _(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
+    return x.new_empty(args[5].shape[0] - 1, weight.shape[1])
+
+
+@_weight_grad_op.register_fake
+def _(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
+    return x.new_empty(args[0].shape[1], grad.shape[1], x.shape[1])
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:13])
+    ctx.rest = inputs[13:]
+
+
+def _conv_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    x, weight, *edges = ctx.saved_tensors
+    args = (*edges, *ctx.rest)
+    to_x = to_weight = None
+    if ctx.needs_input_grad[0]:
+        to_x = torch.ops.gaugenet.transport_conv(grad, weight.mT, *_transposed(args))
+    if ctx.needs_input_grad[1]:
+        to_weight = torch.ops.gaugenet.transport_conv_weight_grad(x, grad, *args)
+    return to_x, to_weight, *([None] * 15)
+
+
+def _weight_grad_backward(ctx: Any, grad_weight: Tensor) -> tuple[Tensor | None, ...]:
+    x, grad, *edges = ctx.saved_tensors
+    args = (*edges, *ctx.rest)
+    to_x = to_grad = None
+    if ctx.needs_input_grad[0]:
+        to_x = torch.ops.gaugenet.transport_conv(grad, grad_weight.mT, *_transposed(args))
+    if ctx.needs_input_grad[1]:
+        to_grad = torch.ops.gaugenet.transport_conv(x, grad_weight, *args)
+    return to_x, to_grad, *([None] * 15)
+
+
+_conv_op.register_autograd(_conv_backward, setup_context=_setup)
+_weight_grad_op.register_autograd(_weight_grad_backward, setup_context=_setup)
