@@ -7,18 +7,24 @@ matter.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
-from gaugenet.meshes.topology import Ints, faces_to_reverse, glue, reverse_faces, split_fans
-
-Floats = NDArray[np.float64]
+from gaugenet.meshes.topology import Bools, Ints, faces_to_reverse, glue, reverse_faces, split_fans
+from gaugenet.meshes.validation import (
+    FLAT,
+    Floats,
+    check_range,
+    check_triangles,
+    checked_faces,
+    checked_gluing,
+    checked_positions,
+    checked_vertices,
+    triangle_slack,
+)
 
 MOLLIFY_SLACK = 1e-5
 """Slack of the triangle inequality that a repaired face gets, in mean edge lengths."""
-_FLAT = 1e-9
-"""A face is repaired if its slack is below this part of its longest edge: its height is then below 3e-5 of
-that edge."""
 
 
 def mesh_from_arrays(
@@ -41,7 +47,7 @@ def mesh_from_arrays(
         MeshError: the arrays have another shape or dtype, an index is out of range, a position that a face
             uses is not finite, or there is no face of positive size.
     """
-    positions, triangles = _checked_vertices(vertices, name), _checked_faces(faces, name)
+    positions, triangles = checked_vertices(vertices, name), checked_faces(faces, name)
     n_file = len(positions)
     if len(triangles) == 0:
         raise MeshError(
@@ -51,9 +57,9 @@ def mesh_from_arrays(
             "give triangles, e.g. by reconstructing a surface first",
             name,
         )
-    _check_range(triangles, n_file, name)
+    check_range(triangles, n_file, name)
     report: list[Repair] = []
-    positions = _checked_positions(positions, triangles, report, name)
+    positions = checked_positions(positions, triangles, report, name)
 
     vertex_of_file = _merged(positions, triangles, merge_vertices, report)
     file_vertex = np.unique(vertex_of_file)
@@ -127,28 +133,20 @@ def mollified(lengths: Floats, twin: Ints) -> tuple[Floats, int]:
     mean = float(lengths.mean())
     longest = lengths.max(axis=1)
     target = MOLLIFY_SLACK * np.clip(longest, 1e-3 * mean, mean)
-    bad = _slack(lengths) <= np.maximum(_FLAT * longest, 1e-14 * mean)
+    bad = triangle_slack(lengths) <= np.maximum(FLAT * longest, 1e-14 * mean)
     n_bad, glued = int(bad.sum()), np.flatnonzero(twin >= 0)
     if n_bad == 0:
         return lengths, 0
     out = lengths.copy()
-    goal = np.where(bad, target, np.minimum(_slack(lengths), target))
+    goal = np.where(bad, target, np.minimum(triangle_slack(lengths), target))
     for _ in range(50):
-        deficit = goal - _slack(out)
+        deficit = goal - triangle_slack(out)
         if not (deficit > 1e-9 * goal).any():
             return out, n_bad
         growth = np.repeat(np.maximum(deficit, 0.0), 3)
         growth[glued] = np.maximum(growth[glued], growth[twin[glued]])
         out += growth.reshape(-1, 3)
-    return out + float(np.maximum(goal - _slack(out), 0.0).max()), n_bad
-
-
-def _slack(lengths: Floats) -> Floats:
-    """a + b − c for the longest edge c, exactly 0 for a degenerate one and free of cancellation (Kahan's
-    order)."""
-    a, b, c = np.sort(lengths, axis=1).T
-    slack: Floats = a - (c - b)
-    return slack
+    return out + float(np.maximum(goal - triangle_slack(out), 0.0).max()), n_bad
 
 
 def _edge_lengths(points: Floats, triangles: Ints) -> Floats:
@@ -160,8 +158,8 @@ def _edge_lengths(points: Floats, triangles: Ints) -> Floats:
 
 
 def _oriented(
-    triangles: Ints, twin: Ints, flipped: NDArray[np.bool_], lengths: Floats, report: list[Repair]
-) -> tuple[Ints, Ints, NDArray[np.bool_], Floats]:
+    triangles: Ints, twin: Ints, flipped: Bools, lengths: Floats, report: list[Repair]
+) -> tuple[Ints, Ints, Bools, Floats]:
     which, one_sided = faces_to_reverse(twin, flipped)
     n_repaired = int(np.count_nonzero(which & ~one_sided))
     if n_repaired:
@@ -218,80 +216,84 @@ def _kept_faces(triangles: Ints, report: list[Repair], name: str) -> tuple[Ints,
     return triangles[file_face], file_face.astype(np.int64), face_of_file
 
 
-def _checked_vertices(vertices: ArrayLike, name: str) -> Floats:
-    try:
-        positions = np.array(vertices, dtype=np.float64, order="C")
-    except (TypeError, ValueError) as error:
+def mesh_from_edge_lengths(
+    faces: ArrayLike,
+    edge_lengths: ArrayLike,
+    *,
+    twin: ArrayLike | None = None,
+    twin_flipped: ArrayLike | None = None,
+    n_vertices: int | None = None,
+    name: str = "",
+) -> TriangleMesh:
+    """An intrinsic surface: triangles of given edge lengths, glued along their edges.
+
+    Nothing is repaired but the winding (each orientable component is made to wind one way); what does not fit
+    is an error.
+
+    Args:
+        faces: [F, 3] vertex indices; repeated ones are fine where `twin` says what is glued.
+        edge_lengths: [F, 3] length of half-edge ``3 f + k``, from corner k to corner (k + 1) % 3.
+        twin: [3 F] the half-edge on the other side of each, -1 on the boundary; None glues equal vertex
+            pairs.
+        twin_flipped: [3 F] True where tail is glued to tail; None reads it off the vertices, and means False
+            where they leave it open.
+        n_vertices: number of vertices, if some belong to no face.
+        name: stands in errors.
+
+    Raises:
+        MeshError: shapes disagree, an index is out of range, twins do not point at each other or differ in
+            length, an edge has more than two faces, the faces at a vertex form more than one fan, or three
+            lengths make no triangle.
+    """
+    triangles = checked_faces(faces, name)
+    lengths = np.array(edge_lengths, np.float64)
+    if len(triangles) == 0 or lengths.shape != triangles.shape:
         raise MeshError(
-            "the vertices are not numbers", "give an array [V, 3] of real numbers", name
-        ) from error
-    if positions.size == 0:
-        return positions.reshape(0, 3)
-    if positions.ndim != 2 or positions.shape[1] != 3:
-        raise MeshError(
-            f"expected vertices of shape [V, 3], got {list(positions.shape)}",
-            "give x, y and z of each vertex",
+            f"expected faces and edge lengths of one shape [F, 3], got {list(triangles.shape)} and "
+            f"{list(lengths.shape)}",
+            "give one length for each side of each triangle",
             name,
         )
-    return positions
-
-
-def _checked_faces(faces: ArrayLike, name: str) -> Ints:
-    try:
-        triangles = np.asarray(faces)
-    except ValueError as error:
-        raise MeshError("the faces differ in length", "give triangles only, an array [F, 3]", name) from error
-    if triangles.size == 0:
-        return np.empty((0, 3), np.int64)
-    if triangles.ndim != 2 or triangles.shape[1] != 3:
+    n = int(triangles.max()) + 1 if n_vertices is None else n_vertices
+    check_range(triangles, n, name)
+    if twin is None:
+        if (triangles == np.roll(triangles, -1, axis=1)).any():
+            raise MeshError(
+                "a face has a repeated vertex", "say with `twin` what its edges are glued to", name
+            )
+        glued, flipped, crowded = glue(triangles)
+        if len(crowded):
+            raise MeshError(
+                f"{len(crowded)} edges have more than two faces, the first "
+                f"between vertices {crowded[0, 0]} and {crowded[0, 1]}",
+                "say with `twin` what is glued to what",
+                name,
+            )
+    else:
+        glued, flipped = checked_gluing(triangles, twin, twin_flipped, name)
+    check_triangles(lengths, glued, name)
+    _, original = split_fans(triangles, glued, flipped, n)
+    if len(original) > n:
         raise MeshError(
-            f"expected faces of shape [F, 3], got {list(triangles.shape)}",
-            "give triangles, three indices each",
+            f"{len(original) - n} vertices have more than one fan of faces, the first is {original[n]}",
+            "give each fan a vertex of its own",
             name,
         )
-    if triangles.dtype.kind not in "iu":
-        raise MeshError(
-            f"expected whole numbers as vertex indices, got {triangles.dtype}",
-            "convert the faces to integers",
-            name,
-        )
-    return np.ascontiguousarray(triangles.astype(np.int64))
-
-
-def _check_range(triangles: Ints, n: int, name: str) -> None:
-    wrong = np.argwhere((triangles < 0) | (triangles >= n))
-    if len(wrong):
-        f, k = wrong[0]
-        raise MeshError(
-            f"face {f} uses vertex {triangles[f, k]}, but the vertices are numbered 0 to {n - 1} "
-            f"({len(wrong)} such indices)",
-            "remove the face, or number the vertices from 0",
-            name,
-        )
-
-
-def _checked_positions(positions: Floats, triangles: Ints, report: list[Repair], name: str) -> Floats:
-    finite = np.isfinite(positions).all(axis=1)
-    if finite.all():
-        return positions
-    used = np.zeros(len(positions), bool)
-    used[triangles] = True
-    wrong = np.flatnonzero(used & ~finite)
-    if len(wrong):
-        v = int(wrong[0])
-        raise MeshError(
-            f"vertex {v} is at ({', '.join(f'{x:g}' for x in positions[v])}) ({len(wrong)} such vertices)",
-            "give finite coordinates to every vertex that a face uses",
-            name,
-        )
-    report.append(
-        Repair(
-            "unused vertices without finite coordinates moved to the centre",
-            int(np.count_nonzero(~finite)),
-            "remove them",
-        )
+    which, _ = faces_to_reverse(glued, flipped)
+    triangles, glued, flipped, lengths = reverse_faces(which, triangles, glued, flipped, lengths)
+    own_vertex, own_face = np.arange(n), np.arange(len(triangles))
+    return TriangleMesh(
+        faces=triangles,
+        edge_lengths=lengths,
+        twin=glued,
+        twin_flipped=flipped,
+        n_vertices=n,
+        file_vertex=own_vertex,
+        vertex_of_file=own_vertex,
+        file_face=own_face,
+        face_of_file=own_face,
+        report=(Repair("faces turned over so that each component winds one way", int(which.sum())),)
+        if which.any()
+        else (),
+        name=name,
     )
-    low, high = positions[used].min(0), positions[used].max(0)
-    positions = positions.copy()
-    positions[~finite] = low / 2 + high / 2
-    return positions
