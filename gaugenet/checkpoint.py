@@ -1,0 +1,272 @@
+"""Weights and resumable states on disk: safetensors only, written atomically, checked when read.
+
+Two files stand in a run's folder. ``model.safetensors`` is what `gaugenet predict` needs: weights, and in its
+metadata all that gives them a meaning. ``resume.safetensors`` is complete in itself (weights included), so
+that a run killed between the two writes still continues from one consistent moment.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gaugenet.config import Config
+
+VERSION = 1
+"""Version of the format; a file of another version is refused."""
+
+_KEY = "gaugenet"
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A trained (or half-trained) model and all that gives its weights a meaning."""
+
+    weights: dict[str, Tensor]
+    config: Config
+    class_names: tuple[str, ...]
+    label_values: tuple[int, ...]
+    """The value in the user's own label files of each class."""
+    label_kind: str
+    """"vertex" or "face": what the model labels."""
+    n_features: int
+    """Input scalars per vertex."""
+    normalization: dict[str, Any]
+    """How input features are centred and scaled (JSON values; empty: not at all)."""
+    epoch: int
+    """Epochs that were completed."""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write atomically: a reader sees the whole old file or the whole new one."""
+        meta = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "weights"}
+        write_tensors(path, self.weights, {**meta, "config": self.config.tables(), "kind": "model"})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Checkpoint:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is truncated, altered, of another version, or no checkpoint of this package.
+        """
+        weights, meta = read_tensors(path, kind="model")
+        names = [f.name for f in dataclasses.fields(cls) if f.name != "weights"]
+        missing = [name for name in names if name not in meta]
+        if missing:
+            raise ValueError(
+                f"{path}: the metadata lacks {', '.join(missing)}; train again to make a whole file"
+            )
+        values = {name: meta[name] for name in names}
+        values["config"] = Config.from_tables(meta["config"], source=str(path))
+        for name in ("class_names", "label_values"):
+            values[name] = tuple(values[name])
+        return cls(weights=weights, **values)
+
+    def restore(self, model: torch.nn.Module, path: str | os.PathLike[str] = "checkpoint") -> None:
+        """Put the weights into `model`.
+
+        Raises:
+            ValueError: names or shapes differ from those of the model.
+        """
+        restore_weights(model, self.weights, path)
+
+
+@dataclass(frozen=True, eq=False)
+class ResumeState:
+    """Everything that decides how a run goes on after `epoch` epochs."""
+
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Any]
+    """``optimizer.state_dict()``."""
+    rng: dict[str, Tensor]
+    """`rng_state()` at the end of the epoch."""
+    epoch: int
+    step: int
+    """Optimiser steps that were taken; the learning rate is a function of it."""
+    config: Config
+    seconds: float = 0.0
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write atomically."""
+        tensors = {f"weights/{k}": v for k, v in self.weights.items()}
+        tensors |= {f"rng/{k}": v for k, v in self.rng.items()}
+        plain: dict[str, dict[str, Any]] = {}
+        for index, state in self.optimizer["state"].items():
+            plain[str(index)] = {}
+            for key, value in state.items():
+                if isinstance(value, Tensor):
+                    tensors[f"optimizer/{index}/{key}"] = value
+                else:
+                    plain[str(index)][key] = value
+        meta = {
+            "kind": "resume",
+            "optimizer": {"state": plain, "param_groups": self.optimizer["param_groups"]},
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "config": self.config.tables(),
+        }
+        write_tensors(path, tensors, meta)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ResumeState:
+        """Read what `save` wrote; errors as of `Checkpoint.load`."""
+        tensors, meta = read_tensors(path, kind="resume")
+        missing = [k for k in ("optimizer", "epoch", "step", "seconds", "config") if k not in meta]
+        if missing:
+            raise ValueError(f"{path}: the metadata lacks {', '.join(missing)}; start the run again")
+        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "rng": {}, "optimizer": {}}
+        for name, tensor in tensors.items():
+            group, _, key = name.partition("/")
+            groups[group][key] = tensor
+        state: dict[int, dict[str, Any]] = {int(i): dict(s) for i, s in meta["optimizer"]["state"].items()}
+        for name, tensor in groups["optimizer"].items():
+            index, _, key = name.partition("/")
+            state[int(index)][key] = tensor
+        return cls(
+            weights=groups["weights"],
+            optimizer={"state": state, "param_groups": _param_groups(meta["optimizer"]["param_groups"])},
+            rng=groups["rng"],
+            epoch=meta["epoch"],
+            step=meta["step"],
+            config=Config.from_tables(meta["config"], source=str(path)),
+            seconds=meta["seconds"],
+        )
+
+
+def restore_weights(
+    model: torch.nn.Module, weights: Mapping[str, Tensor], path: str | os.PathLike[str] = "checkpoint"
+) -> None:
+    """Copy `weights` into `model`; one line that names the first difference where they do not fit."""
+    own = model.state_dict()
+    for name in (*own, *weights):
+        if name not in weights:
+            raise ValueError(f"{path}: the weights of {name!r} are missing; the file is of another model")
+        if name not in own:
+            raise ValueError(f"{path}: the model has no weights {name!r}; the file is of another model")
+        if own[name].shape != weights[name].shape:
+            raise ValueError(
+                f"{path}: {name!r} has shape {list(weights[name].shape)}, the model expects "
+                f"{list(own[name].shape)}; the file is of another model"
+            )
+    model.load_state_dict(dict(weights))
+
+
+def rng_state() -> dict[str, Tensor]:
+    """The states of the generators of torch (and its accelerators), numpy and Python, as tensors."""
+    import numpy as np
+
+    _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002 - the global one is
+    meant version, internal, next_gauss = random.getstate() states = {
+        "torch": torch.get_rng_state(),
+        "numpy_keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
+        "numpy": torch.tensor([position, has_gauss, gauss], dtype=torch.float64),
+        "python_keys": torch.tensor(internal, dtype=torch.int64),
+        "python": torch.tensor(
+            [version, next_gauss is not None, next_gauss or 0.0],
+            dtype=torch.float64,
+        ),
+    }
+    if torch.cuda.is_available():
+        states |= {f"cuda{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def restore_rng(states: Mapping[str, Tensor]) -> None:
+    """Put back what `rng_state` returned."""
+    import numpy as np
+
+    torch.set_rng_state(states["torch"])
+    position, has_gauss, gauss = states["numpy"].tolist()
+    keys = states["numpy_keys"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, int(position), int(has_gauss), gauss))  # noqa: NPY002
+    version, has_next, next_gauss = states["python"].tolist()
+    random.setstate(
+        (int(version), tuple(states["python_keys"].tolist()), next_gauss if has_next else None),
+    )
+    if torch.cuda.is_available():
+        for i in range(torch.cuda.device_count()):
+            if f"cuda{i}" in states:
+                torch.cuda.set_rng_state(states[f"cuda{i}"], i)
+
+
+def write_tensors(
+    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
+) -> None:
+    """Write tensors and JSON metadata to one safetensors file, atomically, with a checksum of the tensors."""
+    from safetensors.torch import save
+
+    path = Path(path)
+    plain = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    header = json.dumps({"version": VERSION, "checksum": _checksum(plain), **meta})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, save(plain, metadata={_KEY: header}))
+
+
+def read_tensors(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a file of `write_tensors`, verified."""
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}; expected a *.safetensors file of gaugenet train")
+    try:
+        with safe_open(path, framework="pt") as f:
+            header = (f.metadata() or {}).get(_KEY)
+            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - no mapping
+    except SafetensorError as error:
+        raise ValueError(
+            f"{path} is truncated or no safetensors file ({error}); copy or train it again"
+        ) from None
+    if header is None:
+        raise ValueError(f"{path} was not written by gaugenet: its metadata has no {_KEY!r} entry")
+    meta = json.loads(header)
+    if meta.get("version") != VERSION:
+        raise ValueError(
+            f"{path} has format version {meta.get('version')}, this gaugenet reads version {VERSION}: "
+            "use the gaugenet that wrote it, or train again"
+        )
+    if meta.get("kind") != kind:
+        raise ValueError(f"{path} holds a {meta.get('kind')!r} state, expected {kind!r}: give the other file")
+    if meta.get("checksum") != _checksum(tensors):
+        raise ValueError(
+            f"{path} was altered after it was written (checksum differs); copy or train it again"
+        )
+    return tensors, meta
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside `path`, then move: no reader and no crash ever meets half a file."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as f:
+            f.write(content)
+            f.flush()
+            os.fsync(f.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {list(tensors[name].shape)}".encode())
+        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _param_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    # JSON has no tuples, and Adam's betas are one
+    return [{k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in groups]
