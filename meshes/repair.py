@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
-from gaugenet.meshes.topology import Bools, Ints, faces_to_reverse, glue, reverse_faces, split_fans
+from gaugenet.meshes.topology import (
+    Bools,
+    Ints,
+    faces_to_reverse,
+    glue,
+    next_in_face,
+    reverse_faces,
+    split_fans,
+)
 from gaugenet.meshes.validation import (
     FLAT,
     Floats,
@@ -92,6 +100,16 @@ def mesh_from_arrays(
     if n_isolated:
         report.append(
             Repair("isolated vertices kept", n_isolated, "no face uses them; they have no neighbours")
+        )
+
+    n_touching = _touching(points, file_vertex, triangles, twin)
+    if n_touching:
+        report.append(
+            Repair(
+                "boundary vertices at the position of another, not joined",
+                n_touching,
+                "merge_vertices=True joins them",
+            )
         )
 
     lengths = _edge_lengths(points, triangles)
@@ -190,6 +208,17 @@ def _merged(positions: Floats, triangles: Ints, merge: bool | None, report: list
     if n_merged:
         report.append(Repair("vertices merged with another at the same position", n_merged))
     return representative
+
+
+def _touching(points: Floats, file_vertex: Ints, triangles: Ints, twin: Ints) -> int:
+    """How many of the file's boundary vertices lie exactly on another one: seams that a merge would close."""
+    h = np.flatnonzero(twin < 0)
+    corner = triangles.ravel()
+    edge_ends = np.unique(file_vertex[np.concatenate([corner[h], corner[next_in_face(h)]])])
+    row_of = np.empty(int(file_vertex.max()) + 1, np.int64)
+    row_of[file_vertex] = np.arange(len(points))
+    _, count = np.unique(points[row_of[edge_ends]] + 0.0, axis=0, return_counts=True)
+    return int(count[count > 1].sum())
 
 
 def _kept_faces(triangles: Ints, report: list[Repair], name: str) -> tuple[Ints, Ints, Ints]:

@@ -1,0 +1,257 @@
+"""Mesh files in, coloured mesh files out."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import tempfile
+import warnings
+from io import BytesIO
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
+from gaugenet.meshes.obj import parse_obj
+from gaugenet.meshes.off import parse_off
+from gaugenet.meshes.repair import mesh_from_arrays
+from gaugenet.meshes.topology import Ints
+from gaugenet.meshes.validation import Floats
+
+__all__ = ["SUFFIXES", "MeshError", "load_mesh", "save_ply"]
+
+SUFFIXES = (".obj", ".ply", ".off", ".stl", ".glb", ".gltf", ".npz")
+
+
+def load_mesh(path: str | PathLike[str], *, merge_vertices: bool | None = None) -> TriangleMesh:
+    """Read a surface from a file: OBJ, PLY, OFF, STL, GLB, glTF, or npz with arrays ``v`` [V, 3] and ``f``
+    [F, 3].
+
+    The vertices keep the number and order that they have in the file (`TriangleMesh.file_vertex` leads back
+    where a repair had to add or merge some). Polygons are cut into triangles. The parts of a scene are joined
+    in its order, each moved to its place.
+
+    Args:
+        merge_vertices: True merges vertices at exactly the same position, False never does. None does so in
+            formats that cannot share a vertex between faces of different normal or texture (STL, GLB, glTF),
+            and elsewhere for a triangle soup only.
+
+    Raises:
+        MeshError: the file is missing, empty, of another kind, damaged or a point cloud; one line with file,
+            problem and remedy. Nothing else is raised, whatever the file holds.
+    """
+    file = Path(path)
+    suffix = file.suffix.lower()
+    name = str(path)
+    if not file.exists():
+        raise MeshError("there is no such file", "check the path", name)
+    if not file.is_file():
+        raise MeshError("this is not a file", f"give one mesh file ({' '.join(SUFFIXES)})", name)
+    if suffix not in SUFFIXES:
+        raise MeshError(
+            f"files of type {suffix or 'without suffix'!r} are not read",
+            f"convert it to one of {' '.join(SUFFIXES)}",
+            name,
+        )
+    try:
+        if file.stat().st_size == 0:
+            raise MeshError("the file is empty", "write or download it again", name)
+        if suffix == ".obj":
+            vertices, faces, notes = parse_obj(file.read_text("utf-8", errors="replace"), name)
+        elif suffix == ".off":
+            vertices, faces, notes = parse_off(file.read_bytes(), name)
+        elif suffix == ".npz":
+            vertices, faces, notes = *_read_npz(file, name), []
+        else:
+            vertices, faces, notes = _read_scene(file, name)
+    except MeshError:
+        raise
+    # trimesh lets through whatever its parsers trip over (KeyError, struct.error, MemoryError, ...); what a
+    # person needs is the file and the reason
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:120]
+        raise MeshError(
+            f"the file cannot be read as {suffix[1:].upper()} ({reason})",
+            "check that it is complete and opens in a mesh viewer, or save it again as OBJ or PLY",
+            name,
+        ) from error
+    if merge_vertices is None and suffix in (".glb", ".gltf", ".stl"):
+        merge_vertices = True
+    mesh = mesh_from_arrays(vertices, faces, name=name, merge_vertices=merge_vertices)
+    return mesh if not notes else _with_notes(mesh, notes)
+
+
+def save_ply(
+    path: str | PathLike[str],
+    vertices: ArrayLike,
+    faces: ArrayLike,
+    colors: ArrayLike | None = None,
+    face_colors: ArrayLike | None = None,
+) -> None:
+    """Write a binary PLY; the file appears complete or not at all.
+
+    Args:
+        vertices: [V, 3], written as float64.
+        faces: [F, 3] vertex indices.
+        colors: [V, 3] red, green, blue of each vertex, 0 to 255.
+        face_colors: [F, 3] the same for each face.
+
+    Raises:
+        ValueError: an array has another shape, or a colour is not a whole number from 0 to 255.
+        MeshError: the file cannot be written.
+    """
+    points, triangles = np.asarray(vertices, np.float64), np.asarray(faces)
+    for array, what in ((points, "vertices"), (triangles, "faces")):
+        if array.ndim != 2 or array.shape[1] != 3:
+            raise ValueError(f"expected {what} of shape [n, 3], got {list(array.shape)}")
+    vertex_type: list[Any] = [(axis, "<f8") for axis in "xyz"]
+    face_type: list[Any] = [("n", "u1"), ("corner", "<i4", (3,))]
+    channels: list[Any] = [(channel, "u1") for channel in ("red", "green", "blue")]
+    vertex_rows = np.empty(len(points), vertex_type + (channels if colors is not None else []))
+    face_rows = np.empty(len(triangles), face_type + (channels if face_colors is not None else []))
+    for i, axis in enumerate("xyz"):
+        vertex_rows[axis] = points[:, i]
+    face_rows["n"], face_rows["corner"] = 3, triangles
+    for rows, given, what in ((vertex_rows, colors, "vertex"), (face_rows, face_colors, "face")):
+        if given is not None:
+            for (channel, _), column in zip(channels, _checked_colors(given, len(rows), what).T):
+                rows[channel] = column
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(points)}"]
+    header += [f"property double {axis}" for axis in "xyz"]
+    header += [f"property uchar {c}" for c, _ in channels] if colors is not None else []
+    header += [f"element face {len(triangles)}", "property list uchar int vertex_indices"]
+    header += [f"property uchar {c}" for c, _ in channels] if face_colors is not None else []
+    content = "\n".join([*header, "end_header\n"]).encode() + vertex_rows.tobytes() + face_rows.tobytes()
+    _write_atomically(Path(path), content)
+
+
+def _write_atomically(path: Path, content: bytes) -> None:
+    try:
+        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise MeshError(
+            f"cannot be written ({error.strerror})", "choose a folder you may write to", path
+        ) from error
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(partial, 0o666 & ~mask)
+        os.replace(partial, path)
+    except BaseException as error:
+        Path(partial).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise MeshError(f"cannot be written ({error.strerror})", "choose another path", path) from error
+        raise
+
+
+def _checked_colors(colors: ArrayLike, n: int, what: str) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    array = np.asarray(colors)
+    if array.shape != (n, 3):
+        raise ValueError(f"expected one colour per {what}, an array [{n}, 3], got {list(array.shape)}")
+    if array.dtype.kind not in "iu" or (array < 0).any() or (array > 255).any():
+        raise ValueError(f"expected {what} colours as whole numbers from 0 to 255, got {array.dtype}")
+    return array.astype(np.uint8)
+
+
+def _read_npz(file: Path, name: str) -> tuple[Floats, Ints]:
+    with np.load(file, allow_pickle=False) as arrays:
+        missing = [key for key in ("v", "f") if key not in arrays]
+        if missing:
+            raise MeshError(
+                f"there is no array {' and no array '.join(missing)} in it, only "
+                f"{', '.join(arrays) or 'nothing'}",
+                "store vertices [V, 3] as 'v' and triangles [F, 3] as 'f'",
+                name,
+            )
+        return arrays["v"], arrays["f"]
+
+
+def _read_scene(file: Path, name: str) -> tuple[Floats, Ints, list[Repair]]:
+    """Vertices, triangles and notes of all surfaces in a file that trimesh reads."""
+    import trimesh
+
+    content, kind = file.read_bytes(), file.suffix.lower()[1:]
+    if b"KHR_draco_mesh_compression" in content:
+        raise MeshError("it is compressed with Draco", "save it again without compression", name)
+    options: dict[str, Any] = {"process": False, "maintain_order": True}
+    loadable: Any = str(file)
+    if kind == "ply":
+        # fix_texture would split vertices along texture seams
+        options |= {"fix_texture": False, "skip_materials": True, "file_type": kind}
+        loadable = BytesIO(_plain_ply_header(content))
+    elif kind == "stl":
+        options["file_type"] = kind
+        loadable = BytesIO(_exact_stl(content))
+    chatter = logging.getLogger("trimesh")
+    was_disabled, chatter.disabled = chatter.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            scene = trimesh.load_scene(loadable, **options)
+    finally:
+        chatter.disabled = was_disabled
+    points, triangles = [np.empty((0, 3))], [np.empty((0, 3), np.int64)]
+    n, n_loose = 0, 0
+    for node in scene.graph.nodes_geometry:
+        transform, key = scene.graph[node]
+        part = scene.geometry[key]
+        vertices = np.asarray(part.vertices, np.float64)
+        faces = np.asarray(getattr(part, "faces", np.empty((0, 3))), np.int64)
+        if len(faces) == 0:
+            n_loose += len(vertices)
+            continue
+        outside = np.argwhere((faces < 0) | (faces >= len(vertices)))
+        if len(outside):
+            f, k = outside[0]
+            raise MeshError(
+                f"face {f} uses vertex {faces[f, k]}, but the vertices are numbered 0 to {len(vertices) - 1}",
+                "remove the face, or number the vertices from 0",
+                name,
+            )
+        if not np.array_equal(transform, np.eye(4)):
+            vertices = vertices @ transform[:3, :3].T + transform[:3, 3]
+            if np.linalg.det(transform[:3, :3]) < 0:
+                faces = faces[:, ::-1]
+        points.append(vertices)
+        triangles.append(faces + n)
+        n += len(vertices)
+    if len(triangles) == 1 and n_loose:
+        raise MeshError(
+            f"there are {n_loose} vertices and no faces (a point cloud, or lines or triangle strips)",
+            "give triangles, e.g. by reconstructing a surface or unrolling the strips first",
+            name,
+        )
+    notes = [Repair("points and lines left out", n_loose)] if n_loose else []
+    return np.concatenate(points), np.concatenate(triangles), notes
+
+
+def _plain_ply_header(content: bytes) -> bytes:
+    """The header with line feeds and plain letters only: some writers use carriage returns or their own code
+    page."""
+    end = content.find(b"end_header")
+    if end < 0:
+        return content
+    cut = end + len(b"end_header")
+    cut += 2 if content[cut : cut + 2] == b"\r\n" else 1
+    header = content[:cut].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return header.decode("latin-1").encode("ascii", "replace") + content[cut:]
+
+
+def _exact_stl(content: bytes) -> bytes:
+    """A binary STL without trailing bytes, or a text STL in plain letters."""
+    n = int.from_bytes(content[80:84], "little")
+    if n > 0 and len(content) >= 84 + 50 * n and b"facet" not in content[84:600]:
+        return content[: 84 + 50 * n]
+    if b"facet" in content[:2000]:
+        return content.decode("latin-1").encode("ascii", "replace")
+    return content
+
+
+def _with_notes(mesh: TriangleMesh, notes: list[Repair]) -> TriangleMesh:
+    return dataclasses.replace(mesh, report=(*notes, *mesh.report))
