@@ -167,8 +167,10 @@ def rng_state() -> dict[str, Tensor]:
     """The states of the generators of torch (and its accelerators), numpy and Python, as tensors."""
     import numpy as np
 
-    _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002 - the global one is
-    meant version, internal, next_gauss = random.getstate() states = {
+    # the global generator is meant: layers and augmentations of users draw from it
+    _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
+    version, internal, next_gauss = random.getstate()
+    states = {
         "torch": torch.get_rng_state(),
         "numpy_keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
         "numpy": torch.tensor([position, has_gauss, gauss], dtype=torch.float64),
@@ -263,7 +265,7 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(tensors):
         digest.update(f"{name} {tensors[name].dtype} {list(tensors[name].shape)}".encode())
-        digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy())
+        digest.update(memoryview(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy()))
     return digest.hexdigest()
 
 

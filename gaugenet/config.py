@@ -25,7 +25,7 @@ EMBEDDED = "embedded"
 
 
 def setting(default: Any, doc: str, **limits: Any) -> Any:
-    """A dataclass field with its documentation and its limits: ``least``, ``above``, ``below``, ``choices``."""
+    """A dataclass field with its documentation and limits: ``least``, ``above``, ``below``, ``choices``."""
     return field(default=default, metadata={"doc": doc, **limits})
 
 

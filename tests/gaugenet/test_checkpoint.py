@@ -60,14 +60,19 @@ def test_optimizer_and_generators_come_back_to_the_bit(tmp_path):
     np.random.standard_normal()  # noqa: NPY002
     state = ResumeState(model.state_dict(), optimizer.state_dict(), rng_state(), 2, 2, Config())
     state.save(tmp_path / "resume.safetensors")
-    drawn = [torch.rand(2).tolist(), np.random.rand(), np.random.standard_normal(), random.gauss(0, 1)]  #
-    noqa: NPY002
 
+    def draw():
+        return [torch.rand(2).tolist(), np.random.rand(), np.random.standard_normal(), random.gauss(0, 1)]  # noqa: NPY002
+
+    drawn = draw()
     read = ResumeState.load(tmp_path / "resume.safetensors")
     restore_rng(read.rng)
-    again = [torch.rand(2).tolist(), np.random.rand(), np.random.standard_normal(), random.gauss(0, 1)]  #
-    noqa: NPY002 assert again == drawn fresh = small_model() restore_weights(fresh, read.weights) other =
-    torch.optim.AdamW(fresh.parameters(), lr=0.5) other.load_state_dict(read.optimizer) x = torch.randn(5, 3)
+    assert draw() == drawn
+    fresh = small_model()
+    restore_weights(fresh, read.weights)
+    other = torch.optim.AdamW(fresh.parameters(), lr=0.5)
+    other.load_state_dict(read.optimizer)
+    x = torch.randn(5, 3)
     for m, o in ((model, optimizer), (fresh, other)):
         o.zero_grad()
         m(x).square().mean().backward()
