@@ -80,6 +80,7 @@ def _why_not_cpu(problem: Problem) -> str | None:
 
 
 IMPLEMENTATIONS = (
+    Implementation("cpu", "aggregate first, blocked to cache, numba", "gaugenet.kernels._cpu", _why_not_cpu),
     Implementation(
         "reference", "edge by edge, plain torch", "gaugenet.kernels._reference", lambda problem: None
     ),
