@@ -1,0 +1,153 @@
+"""From a mesh to its `MeshGeometry`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from gaugenet.meshes.frames import direction_angles, extrinsic_frames, turned
+from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.mesh import TriangleMesh
+from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, search_limits
+from gaugenet.meshes.quadrature import quadrature_weights
+
+if TYPE_CHECKING:
+    from gaugenet.meshes.fans import CornerFans
+
+Mode = Literal["smooth", "polyhedral"]
+Reference = tuple[NDArray[np.int64], NDArray[np.float64]]
+
+_HIGHEST_ORDER = 12
+_ORDER_TOLERANCE = 1e-9
+
+
+def compute_geometry(
+    mesh: TriangleMesh,
+    neighborhood: Neighborhood = Nearest(24),  # noqa: B008  (immutable)
+    *,
+    mode: Mode = "smooth",
+    handedness: NDArray[np.int64] | None = None,
+    reference: Reference | None = None,
+    frame_direction: NDArray[np.float64] | None = None,
+    dtype: torch.dtype = torch.float32,
+    threads: int | None = None,
+) -> MeshGeometry:
+    """Neighbourhoods, logarithmic maps and transporters of a mesh (conventions: `gaugenet.meshes.transport`).
+
+    All computation is in float64, in units of the mean edge length; it costs time and memory linear in the
+    number of edges. The edges of a row are sorted by source index. The same mesh gives the same bits,
+    whatever `threads` is.
+
+    Args:
+        mesh: a validated surface.
+        neighborhood: `Nearest(k)` or `Radius(...)`.
+        mode: "smooth" where the mesh samples a smooth surface; "polyhedral" where the polyhedron itself is
+            meant, whose transporters lie in C_N on a flat surface with cone points (flat icosahedron: C6).
+        handedness: [V] of ±1 relative to the default (the winding of the vertex's first face). -1 reflects
+            the frame about its x axis.
+        reference: (half-edge [V] int64, angle [V] radians): the x axis of vertex v is at `angle` (scaled, in
+            the handedness of v) from half-edge ``halfedge[v]``, which must start at v; a negative half-edge
+            keeps the default, the first edge of the fan. For gauges known in closed form.
+        frame_direction: [V, 3] vectors in space; the x axis is along their projection. Where nothing is left
+            of a projection the default stays. Embedded meshes only.
+        dtype: torch.float32 or torch.float64, of the result.
+        threads: None for all that the process may use.
+
+    Returns:
+        MeshGeometry on the CPU. `rotation_order` is the smallest N ≤ 12 for which all transporter angles are
+        multiples of 2π/N (to 1e-9; they are then set to exact multiples), 0 if there is none.
+
+    Raises:
+        ValueError: an argument is not as described, or a neighbourhood by radius is absurdly large.
+    """
+    from gaugenet.meshes.fans import build_fans, vertex_areas
+    from gaugenet.meshes.log_map import all_log_maps
+    from gaugenet.meshes.transport import turn_frames
+
+    if mode not in ("smooth", "polyhedral"):
+        raise ValueError(f'mode is "smooth" or "polyhedral", got {mode!r}')
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"a geometry is torch.float32 or torch.float64, got {dtype}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1 or None, got {threads}")
+    fans = build_fans(mesh, handedness)
+    frames = None if mesh.vertices is None else extrinsic_frames(mesh.vertices, fans)
+    turn = _gauge(fans, frames, reference, frame_direction)
+    radius, most = search_limits(neighborhood, fans.unit)
+    maps = all_log_maps(fans, radius, most, smooth=mode == "smooth", threads=threads)
+
+    target = np.repeat(np.arange(fans.n_vertices), np.diff(maps.row_ptr))
+    source = maps.source.astype(np.int64)
+    theta, phi = maps.theta, maps.phi
+    if turn is not None:
+        theta, phi = turn_frames(theta, phi, maps.flip, target, source, turn)
+        frames = None if frames is None else turned(frames, turn)
+    order, phi = _rotation_order(phi)
+    area = vertex_areas(fans)
+    weight = quadrature_weights(target, source, maps.r, maps.support, area)
+
+    def real(values: NDArray[np.float64]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
+
+    return MeshGeometry(
+        row_ptr=torch.from_numpy(maps.row_ptr.astype(np.int32)),
+        source=torch.from_numpy(maps.source),
+        r=real(maps.r),
+        theta=real(theta),
+        phi=real(phi),
+        flip=torch.from_numpy(maps.flip),
+        weight=real(weight),
+        radius=real(maps.support),
+        area=real(area),
+        boundary=torch.from_numpy(fans.boundary),
+        mesh_ptr=torch.tensor([0, fans.n_vertices]),
+        frame=None if frames is None else real(frames),
+        rotation_order=order,
+    )
+
+
+def _gauge(
+    fans: CornerFans,
+    frames: NDArray[np.float64] | None,
+    reference: Reference | None,
+    frame_direction: NDArray[np.float64] | None,
+) -> NDArray[np.float64] | None:
+    """[V] angle of the gauge transformation from the frames of the fans to those asked for; None for none."""
+    from gaugenet.meshes.fans import halfedge_angles
+
+    if reference is not None and frame_direction is not None:
+        raise ValueError("give either reference or frame_direction, not both")
+    if frame_direction is not None:
+        if frames is None:
+            raise ValueError("frame_direction needs vertex positions; on an intrinsic mesh use reference")
+        return -direction_angles(frames, frame_direction)
+    if reference is None:
+        return None
+    halfedge, angle = np.asarray(reference[0]), np.asarray(reference[1], np.float64)
+    n = fans.n_vertices
+    if halfedge.shape != (n,) or angle.shape != (n,) or not np.issubdtype(halfedge.dtype, np.integer):
+        raise ValueError(f"reference is (half-edge, angle), an integer and a real array of shape [{n}]")
+    given = halfedge >= 0
+    tails = fans.faces.ravel()
+    if (halfedge >= len(tails)).any() or (tails[halfedge[given]] != np.flatnonzero(given)).any():
+        raise ValueError("reference: half-edge 3 f + k must start at its vertex, faces[f, k] == v")
+    turn = np.zeros(n)
+    turn[given] = -(halfedge_angles(fans)[halfedge[given]] + angle[given])
+    return turn
+
+
+def _rotation_order(phi: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
+    """(N, phi at exact multiples of 2π/N), or (0, phi)."""
+    for order in range(1, _HIGHEST_ORDER + 1):
+        step = 2.0 * math.pi / order
+        turns = np.rint(phi / step)
+        if np.abs(phi - turns * step).max(initial=0.0) <= _ORDER_TOLERANCE:
+            exact = np.remainder(turns + order // 2, order) - order // 2
+            return order, exact * step
+        if order == 1 and len(phi) > 4096 and _rotation_order(phi[:1024])[0] == 0:
+            break
+    return 0, phi
