@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 import torch
@@ -51,7 +52,7 @@ class RadialBasis:
         if self.kind == "bessel":
             order = torch.arange(1, self.n + 1, dtype=x.dtype, device=x.device)
             # sin(k pi x) / x = k pi sinc(k x) is finite at 0
-            return inside * self._bessel_scale * order * math.pi * torch.sinc(order * x)
+            return inside * _bessel_scale(self.n) * order * math.pi * torch.sinc(order * x)
         if self.n == 1:
             return inside * torch.ones_like(x)
         steps = x * (self.n - 1) - torch.arange(self.n, dtype=x.dtype, device=x.device)
@@ -67,11 +68,12 @@ class RadialBasis:
         x = (torch.arange(4096, dtype=torch.float64) + 0.5) / 4096
         return float((2 * x[:, None] * self(x) ** 2).sum() / 4096)
 
-    @property
-    def _bessel_scale(self) -> float:
-        """c = (int_0^1 2 x sum_k (sin(k pi x) / x)^2 dx)^(-1/2), and int_0^1 2 sin^2(k pi x) / x dx = Cin(2 k
-        pi)."""
-        return sum(_cosine_integral(2 * math.pi * k) for k in range(1, self.n + 1)) ** -0.5
+
+@cache
+def _bessel_scale(n: int) -> float:
+    """c = (int_0^1 2 x sum_k (sin(k pi x) / x)^2 dx)^(-1/2), where int_0^1 2 sin^2(k pi x) / x dx = Cin(2 k
+    pi)."""
+    return 1 / math.sqrt(sum(_cosine_integral(2 * math.pi * k) for k in range(1, n + 1)))
 
 
 def _cosine_integral(z: float) -> float:
