@@ -1,0 +1,141 @@
+"""What a trained network is worth: its predictions, their scores, and whether they depend on the gauge."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from gaugenet.equivariance import gauge_transform, random_gauge
+from gaugenet.groups import StructureGroup
+from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
+from gaugenet.metrics import Metrics, score
+from gaugenet.nn.edges import check_admissible
+
+if TYPE_CHECKING:
+    from gaugenet.data.dataset import SurfaceSample
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Several surfaces as one: the disjoint union of geometries, with features, labels and faces to match."""
+
+    geometry: MeshGeometry
+    features: Tensor
+    """[V, n_features]"""
+    labels: Tensor
+    """int64 [V] or [F]; negative where an element has no label."""
+    faces: Tensor | None
+    """int64 [F, 3] vertex indices in the union, where faces are labelled; else None."""
+    sizes: tuple[int, ...]
+    """Number of labelled-or-not elements of each surface."""
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, samples: Sequence[SurfaceSample], device: torch.device | str = "cpu") -> Batch:
+        """The disjoint union of the samples, on `device`."""
+        faces = None
+        if samples[0].label_kind == "face":
+            starts = [0]
+            for s in samples:
+                starts.append(starts[-1] + s.geometry.n_vertices)
+            faces = torch.cat([s.faces + start for s, start in zip(samples, starts)]).to(device)
+        geometry = batch_geometries([s.geometry for s in samples])
+        return cls(
+            geometry=geometry if geometry.device == torch.device(device) else geometry.to(device),
+            features=torch.cat([s.features for s in samples]).to(device),
+            labels=torch.cat([s.labels for s in samples]).to(device),
+            faces=faces,
+            sizes=tuple(len(s.labels) for s in samples),
+            names=tuple(s.name for s in samples),
+        )
+
+
+@dataclass(frozen=True)
+class GaugeCheck:
+    """What happened to the predictions when every frame was turned at random."""
+
+    metrics: Metrics
+    """Scores in the random gauge."""
+    changed: int
+    """Number of elements whose predicted class changed."""
+    total: int
+    error: float
+    """max |logits in the random gauge − logits| / max |logits|, the largest of all surfaces."""
+
+
+def predict(
+    model: nn.Module, samples: Sequence[SurfaceSample], *, device: torch.device | str = "cpu"
+) -> Iterator[Tensor]:
+    """Logits [V or F, n_classes] of each surface, on the CPU; the model's mode is put back afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        for sample in samples:
+            batch = Batch.of([sample], device)
+            with torch.no_grad():
+                yield model(batch.features, batch.geometry, batch.faces).cpu()
+    finally:
+        model.train(training)
+
+
+def evaluate(
+    model: nn.Module, samples: Sequence[SurfaceSample], n_classes: int, *, device: torch.device | str = "cpu"
+) -> Metrics:
+    """Scores of the model on some surfaces. Draws no random number."""
+    predicted = (logits.argmax(1) for logits in predict(model, samples, device=device))
+    return score(predicted, (s.labels for s in samples), n_classes)
+
+
+def check_gauge(
+    model: nn.Module,
+    samples: Sequence[SurfaceSample],
+    group: StructureGroup | str,
+    n_classes: int,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> GaugeCheck:
+    """Predict in the stored gauge, and again after a different random element of `group` at every vertex.
+
+    A group with reflections also flips about half of all frames. Random numbers come from a generator of this
+    function.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    before, after = [], []
+    error = 0.0
+    for sample, logits in zip(samples, predict(model, samples, device=device)):
+        angle, flip = random_gauge(group, sample.geometry, generator)
+        moved = sample.replace(geometry=gauge_transform(sample.geometry, group, angle, flip))
+        turned = next(iter(predict(model, [moved], device=device)))
+        scale = logits.abs().max().clamp_min(torch.finfo(logits.dtype).tiny)
+        error = max(error, float((turned - logits).abs().max() / scale))
+        before.append(logits.argmax(1))
+        after.append(turned.argmax(1))
+    return GaugeCheck(
+        metrics=score(after, [s.labels for s in samples], n_classes),
+        changed=sum(int((a != b).sum()) for a, b in zip(before, after)),
+        total=sum(len(b) for b in before),
+        error=error,
+    )
+
+
+def check_surfaces(samples: Sequence[SurfaceSample], group: StructureGroup | str) -> None:
+    """Refuse, by name, the first surface that the structure group does not admit.
+
+    Raises:
+        ValueError: names the surface, the smallest group it admits, and what to type.
+    """
+    group = StructureGroup.parse(group)
+    for sample in samples:
+        found = sample.geometry.structure_group
+        if not group.contains(StructureGroup.parse(found)):
+            one_sided = " (it is one-sided)" if sample.geometry.has_flips else ""
+            raise ValueError(
+                f"{sample.name}: the structure group {group} is too small for this surface{one_sided}; "
+                f"the smallest admissible group is {found}: use --group '{found}'"
+            )
+        check_admissible(group, sample.geometry)

@@ -1,0 +1,177 @@
+"""What a mesh is, as a surface, and what to do about what is wrong with it (``gaugenet inspect``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaugenet.meshes.mesh import TriangleMesh
+from gaugenet.meshes.topology import (
+    boundary_loops,
+    boundary_vertices,
+    euler_characteristic,
+    isolated_vertices,
+    n_components,
+    n_edges,
+)
+from gaugenet.meshes.topology import is_orientable as _is_orientable
+
+_FLAT = 1e-6
+"""Largest angle defect, in radians, of an interior vertex of a surface that is called flat."""
+
+
+@dataclass(frozen=True)
+class MeshReport:
+    """Facts of one surface.
+
+    Gauss–Bonnet for a triangulated surface: Σ_interior (2π − Θ_v) + Σ_boundary (π − Θ_v) = 2π χ, where Θ_v is
+    the sum of the angles of the faces at v. It holds for every surface, so a difference tells of a wrong
+    gluing or bad numbers.
+    """
+
+    name: str
+    n_vertices: int
+    n_edges: int
+    n_faces: int
+    n_components: int
+    n_isolated: int
+    loops: tuple[int, ...]
+    """Number of vertices of each boundary loop, longest first."""
+    orientable: bool
+    euler: int
+    total_defect: float
+    """Left side of Gauss–Bonnet, radians."""
+    flat: bool
+    """True where the angle defect of every interior vertex is zero."""
+    edge_min: float
+    edge_median: float
+    edge_max: float
+    """Lengths of edges, in the unit of the file."""
+    smallest_angle: float
+    """Smallest angle of a face, degrees."""
+    repairs: tuple[str, ...]
+    problems: tuple[tuple[str, str], ...]
+    """What is wrong or needs attention, and what to do."""
+
+    @property
+    def structure_group(self) -> str:
+        """The smallest structure group that transport stays in: what ``--group`` must contain."""
+        return "SO(2)" if self.orientable else "O(2)"
+
+    @property
+    def gauss_bonnet_error(self) -> float:
+        """|Σ defects − 2π χ|, radians."""
+        return abs(self.total_defect - 2 * np.pi * self.euler)
+
+    def rows(self) -> Iterator[tuple[str, str]]:
+        """Pairs of a name and a value, as printed."""
+        yield "vertices, edges, faces", f"{self.n_vertices:,}, {self.n_edges:,}, {self.n_faces:,}"
+        yield "components", f"{self.n_components:,}"
+        if self.n_isolated:
+            yield "isolated vertices", f"{self.n_isolated:,}"
+        shown = ", ".join(f"{n:,}" for n in self.loops[:6]) + (", …" if len(self.loops) > 6 else "")
+        yield (
+            "boundary loops",
+            f"{len(self.loops):,}" + (f" of {shown} vertices" if self.loops else " (closed)"),
+        )
+        yield "orientable", "yes" if self.orientable else "no (one-sided)"
+        yield "Euler characteristic", f"{self.euler}"
+        yield (
+            "sum of angle defects",
+            f"{self.total_defect / (2 * np.pi):.9g} · 2π (Gauss–Bonnet: {self.euler} · 2π, "
+            f"difference {self.gauss_bonnet_error:.1e})",
+        )
+        yield (
+            "edge length",
+            f"min {self.edge_min:.4g}, median {self.edge_median:.4g}, max {self.edge_max:.4g}",
+        )
+        yield "smallest face angle", f"{self.smallest_angle:.3g}°"
+        flat = ", flat" if self.flat else ""
+        yield (
+            "smallest structure group",
+            f"{self.structure_group} ({'two' if self.orientable else 'one'}-sided{flat})",
+        )
+
+
+def inspect_mesh(mesh: TriangleMesh) -> MeshReport:
+    """Measure a surface and list what should be mended, each with a remedy."""
+    angles = corner_angles(mesh.edge_lengths)
+    total = np.bincount(mesh.faces.ravel(), weights=angles.ravel(), minlength=mesh.n_vertices)
+    boundary, isolated = boundary_vertices(mesh), isolated_vertices(mesh)
+    defect = np.where(boundary, np.pi, 2 * np.pi) - total
+    defect[isolated] = 0.0
+    interior = ~boundary & ~isolated
+    lengths = mesh.edge_lengths.ravel()
+    # an inner edge is two half-edges; counting it once keeps the median that of the edges
+    lengths = lengths[(mesh.twin < 0) | (mesh.twin > np.arange(len(mesh.twin)))]
+    loops = tuple(sorted((len(loop) for loop in boundary_loops(mesh)), reverse=True))
+    facts = {
+        "name": mesh.name,
+        "n_vertices": mesh.n_vertices,
+        "n_edges": n_edges(mesh),
+        "n_faces": mesh.n_faces,
+        "n_components": n_components(mesh),
+        "n_isolated": int(isolated.sum()),
+        "loops": loops,
+        "orientable": _is_orientable(mesh),
+        "euler": euler_characteristic(mesh),
+        "total_defect": float(defect.sum()),
+        "flat": bool((np.abs(defect[interior]) < _FLAT).all()),
+        "edge_min": float(lengths.min()),
+        "edge_median": float(np.median(lengths)),
+        "edge_max": float(lengths.max()),
+        "smallest_angle": float(np.degrees(angles.min())),
+        "repairs": tuple(f"{r.count:,} {r.kind}" for r in mesh.report if not r.remedy),
+    }
+    report = MeshReport(**facts, problems=())
+    problems = tuple((f"{r.count:,} {r.kind}", r.remedy) for r in mesh.report if r.remedy)
+    return MeshReport(**facts, problems=problems + tuple(_problems(report)))
+
+
+def corner_angles(edge_lengths: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[F, 3] angle at corner k of each face, radians, from the lengths [F, 3] of half-edges k → k + 1.
+
+    Kahan's formula: accurate for needles too, where the law of cosines loses all digits.
+    """
+    beside = edge_lengths
+    other = np.roll(edge_lengths, 1, axis=1)
+    opposite = np.roll(edge_lengths, -1, axis=1)
+    a, b = np.maximum(beside, other), np.minimum(beside, other)
+    mu = np.where(b >= opposite, opposite - (a - b), b - (a - opposite))
+    numerator = ((a - b) + opposite) * np.maximum(mu, 0.0)
+    denominator = (a + (b + opposite)) * np.maximum((a - opposite) + b, 0.0)
+    return 2.0 * np.arctan2(np.sqrt(np.maximum(numerator, 0.0)), np.sqrt(denominator))
+
+
+def _problems(r: MeshReport) -> Iterator[tuple[str, str]]:
+    if not r.orientable:
+        yield (
+            "the surface is one-sided: no choice of normals is continuous",
+            "use a structure group with reflections: --group 'O(2)', a D<N>, or reflection",
+        )
+    if r.n_components > 1:
+        yield (
+            f"{r.n_components:,} separate components",
+            "convolutions do not pass between them; merge vertices or delete debris if that is not meant",
+        )
+    small = sum(n <= 8 for n in r.loops)
+    if small:
+        yield f"{small:,} holes of at most 8 edges", "fill them, if they are no real openings"
+    if r.edge_max > 20 * r.edge_median:
+        yield (
+            f"the longest edge is {r.edge_max / r.edge_median:.0f} times the median",
+            "remesh to more even edges, or choose neighbours by number rather than by radius",
+        )
+    if r.smallest_angle < 0.1:
+        yield (
+            f"a face has an angle of {r.smallest_angle:.2g}°",
+            "remesh or collapse needles: they hardly add area",
+        )
+    if not r.gauss_bonnet_error < 1e-6 * max(r.n_vertices, 1):
+        yield (
+            f"angle defects differ from 2π χ by {r.gauss_bonnet_error:.2g}",
+            "lengths or gluing are inconsistent: look for overlapping or duplicate faces",
+        )
