@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike
 from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
 from gaugenet.meshes.obj import parse_obj
 from gaugenet.meshes.off import parse_off
+from gaugenet.meshes.ply import parse_ply
 from gaugenet.meshes.repair import mesh_from_arrays
 from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
@@ -64,6 +65,8 @@ def load_mesh(path: str | PathLike[str], *, merge_vertices: bool | None = None) 
             vertices, faces, notes = parse_obj(file.read_text("utf-8", errors="replace"), name)
         elif suffix == ".off":
             vertices, faces, notes = parse_off(file.read_bytes(), name)
+        elif suffix == ".ply":
+            vertices, faces, notes = parse_ply(file.read_bytes(), name)
         elif suffix == ".npz":
             vertices, faces, notes = *_read_npz(file, name), []
         else:
@@ -133,9 +136,7 @@ def _write_atomically(path: Path, content: bytes) -> None:
     try:
         handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     except OSError as error:
-        raise MeshError(
-            f"cannot be written ({error.strerror})", "choose a folder you may write to", path
-        ) from error
+        raise MeshError(f"cannot be written ({error.strerror})", "choose a folder you may write to", path) from error
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
@@ -164,8 +165,7 @@ def _read_npz(file: Path, name: str) -> tuple[Floats, Ints]:
         missing = [key for key in ("v", "f") if key not in arrays]
         if missing:
             raise MeshError(
-                f"there is no array {' and no array '.join(missing)} in it, only "
-                f"{', '.join(arrays) or 'nothing'}",
+                f"there is no array {' and no array '.join(missing)} in it, only {', '.join(arrays) or 'nothing'}",
                 "store vertices [V, 3] as 'v' and triangles [F, 3] as 'f'",
                 name,
             )
@@ -181,11 +181,7 @@ def _read_scene(file: Path, name: str) -> tuple[Floats, Ints, list[Repair]]:
         raise MeshError("it is compressed with Draco", "save it again without compression", name)
     options: dict[str, Any] = {"process": False, "maintain_order": True}
     loadable: Any = str(file)
-    if kind == "ply":
-        # fix_texture would split vertices along texture seams
-        options |= {"fix_texture": False, "skip_materials": True, "file_type": kind}
-        loadable = BytesIO(_plain_ply_header(content))
-    elif kind == "stl":
+    if kind == "stl":
         options["file_type"] = kind
         loadable = BytesIO(_exact_stl(content))
     chatter = logging.getLogger("trimesh")
@@ -223,24 +219,12 @@ def _read_scene(file: Path, name: str) -> tuple[Floats, Ints, list[Repair]]:
         n += len(vertices)
     if len(triangles) == 1 and n_loose:
         raise MeshError(
-            f"there are {n_loose} vertices and no faces (a point cloud, or lines or triangle strips)",
-            "give triangles, e.g. by reconstructing a surface or unrolling the strips first",
+            f"there are {n_loose} vertices and no faces (a point cloud or lines)",
+            "give triangles, e.g. by reconstructing a surface first",
             name,
         )
     notes = [Repair("points and lines left out", n_loose)] if n_loose else []
     return np.concatenate(points), np.concatenate(triangles), notes
-
-
-def _plain_ply_header(content: bytes) -> bytes:
-    """The header with line feeds and plain letters only: some writers use carriage returns or their own code
-    page."""
-    end = content.find(b"end_header")
-    if end < 0:
-        return content
-    cut = end + len(b"end_header")
-    cut += 2 if content[cut : cut + 2] == b"\r\n" else 1
-    header = content[:cut].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return header.decode("latin-1").encode("ascii", "replace") + content[cut:]
 
 
 def _exact_stl(content: bytes) -> bytes:

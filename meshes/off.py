@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gaugenet.meshes.mesh import MeshError, Repair
+from gaugenet.meshes.polygons import triangulated
 from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
 
@@ -23,24 +24,12 @@ def parse_off(content: bytes, source: str) -> tuple[Floats, Ints, list[Repair]]:
     """
     header = _HEADER.match(content)
     if header is None or header.group(4) or header.group(5):
-        raise MeshError(
-            "the file does not start with OFF", "save it again as OFF with x, y, z or as OBJ", source
-        )
+        raise MeshError("the file does not start with OFF", "save it again as OFF with x, y, z or as OBJ", source)
     if header.group(6):
         positions, polygons = _binary(content[header.end() :].lstrip(b" \t\r")[1:], source)
     else:
         positions, polygons = _text(content[header.end() :].decode("latin-1"), source)
-    sizes = np.array([len(p) for p in polygons], np.int64)
-    if len(sizes) and (sizes == 3).all():
-        faces = np.array(polygons, np.int64)
-    else:
-        fans = [(p[0], p[k], p[k + 1]) for p in polygons for k in range(1, len(p) - 1)]
-        faces = np.array(fans, np.int64).reshape(-1, 3)
-    report = []
-    if (sizes > 3).any():
-        report.append(Repair("polygons cut into triangles", int((sizes > 3).sum())))
-    if (sizes < 3).any():
-        report.append(Repair("faces with fewer than three corners skipped", int((sizes < 3).sum())))
+    faces, report = triangulated(polygons)
     return positions, faces, report
 
 
@@ -51,8 +40,7 @@ def _text(text: str, source: str) -> tuple[Floats, Sequence[Sequence[int]]]:
         rows, tails = lines[1 : 1 + n_vertices], lines[1 + n_vertices : 1 + n_vertices + n_faces]
         if len(rows) < n_vertices or len(tails) < n_faces:
             raise MeshError(
-                f"it promises {n_vertices} vertices and {n_faces} faces and has {len(lines) - 1} lines for "
-                "them",
+                f"it promises {n_vertices} vertices and {n_faces} faces and has {len(lines) - 1} lines for them",
                 "write or download it again",
                 source,
             )
@@ -61,9 +49,7 @@ def _text(text: str, source: str) -> tuple[Floats, Sequence[Sequence[int]]]:
     except (ValueError, IndexError) as error:
         if isinstance(error, MeshError):
             raise
-        raise MeshError(
-            f"a number cannot be read ({error})", "check its counts and columns", source
-        ) from error
+        raise MeshError(f"a number cannot be read ({error})", "check its counts and columns", source) from error
     return positions, polygons
 
 
@@ -74,9 +60,7 @@ def _binary(data: bytes, source: str) -> tuple[Floats, Sequence[Sequence[int]]]:
             found = _binary_as(data, order, coloured)
             if found is not None:
                 return found
-    raise MeshError(
-        "its length does not fit the counts of a binary OFF file", "save it again as text", source
-    )
+    raise MeshError("its length does not fit the counts of a binary OFF file", "save it again as text", source)
 
 
 def _binary_as(data: bytes, order: str, coloured: bool) -> tuple[Floats, Sequence[Sequence[int]]] | None:

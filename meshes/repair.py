@@ -59,7 +59,7 @@ def mesh_from_arrays(
     n_file = len(positions)
     if len(triangles) == 0:
         raise MeshError(
-            f"there are {n_file} vertices and no faces (a point cloud)"
+            f"there are {n_file} vertices and no faces (a point cloud or lines)"
             if n_file
             else "there is nothing in it",
             "give triangles, e.g. by reconstructing a surface first",
@@ -98,9 +98,7 @@ def mesh_from_arrays(
     points = positions[file_vertex]
     n_isolated = len(points) - len(np.unique(triangles))
     if n_isolated:
-        report.append(
-            Repair("isolated vertices kept", n_isolated, "no face uses them; they have no neighbours")
-        )
+        report.append(Repair("isolated vertices kept", n_isolated, "no face uses them; they have no neighbours"))
 
     n_touching = _touching(points, file_vertex, triangles, twin)
     if n_touching:
@@ -115,14 +113,10 @@ def mesh_from_arrays(
     lengths = _edge_lengths(points, triangles)
     triangles, twin, flipped, lengths = _oriented(triangles, twin, flipped, lengths, report)
     if not lengths.max() > 0:
-        raise MeshError(
-            "all faces are points: every edge has length 0", "check the positions of the vertices", name
-        )
+        raise MeshError("all faces are points: every edge has length 0", "check the positions of the vertices", name)
     lengths, n_flat = mollified(lengths, twin)
     if n_flat:
-        report.append(
-            Repair("faces without area given a little", n_flat, "their edge lengths, not their positions")
-        )
+        report.append(Repair("faces without area given a little", n_flat, "their edge lengths, not their positions"))
     return TriangleMesh(
         faces=triangles,
         edge_lengths=lengths,
@@ -232,9 +226,7 @@ def _kept_faces(triangles: Ints, report: list[Repair], name: str) -> tuple[Ints,
             "check the faces: each needs three different indices",
             name,
         )
-    _, first, inverse = np.unique(
-        np.sort(triangles[proper], 1), axis=0, return_index=True, return_inverse=True
-    )
+    _, first, inverse = np.unique(np.sort(triangles[proper], 1), axis=0, return_index=True, return_inverse=True)
     file_face = np.sort(proper[first])
     face_of_file = np.full(len(triangles), -1, np.int64)
     face_of_file[proper] = np.searchsorted(file_face, proper[first][inverse.ravel()])
@@ -287,9 +279,7 @@ def mesh_from_edge_lengths(
     check_range(triangles, n, name)
     if twin is None:
         if (triangles == np.roll(triangles, -1, axis=1)).any():
-            raise MeshError(
-                "a face has a repeated vertex", "say with `twin` what its edges are glued to", name
-            )
+            raise MeshError("a face has a repeated vertex", "say with `twin` what its edges are glued to", name)
         glued, flipped, crowded = glue(triangles)
         if len(crowded):
             raise MeshError(
@@ -308,8 +298,8 @@ def mesh_from_edge_lengths(
             "give each fan a vertex of its own",
             name,
         )
-    which, _ = faces_to_reverse(glued, flipped)
-    triangles, glued, flipped, lengths = reverse_faces(which, triangles, glued, flipped, lengths)
+    report: list[Repair] = []
+    triangles, glued, flipped, lengths = _oriented(triangles, glued, flipped, lengths, report)
     own_vertex, own_face = np.arange(n), np.arange(len(triangles))
     return TriangleMesh(
         faces=triangles,
@@ -321,8 +311,6 @@ def mesh_from_edge_lengths(
         vertex_of_file=own_vertex,
         file_face=own_face,
         face_of_file=own_face,
-        report=(Repair("faces turned over so that each component winds one way", int(which.sum())),)
-        if which.any()
-        else (),
+        report=tuple(report),
         name=name,
     )
