@@ -127,8 +127,8 @@ def transport_conv(
     x: Tensor,
     weight: Tensor,
     edges: ConvEdges,
-    in_blocks: Sequence[TransportBlock],
-    out_blocks: Sequence[TransportBlock],
+    in_blocks: Sequence[tuple[int, int, int, int]],
+    out_blocks: Sequence[tuple[int, int, int, int]],
     *,
     implementation: str | None = None,
 ) -> Tensor:
@@ -191,7 +191,7 @@ def _cos_sin(angle: Tensor | None, dtype: torch.dtype) -> Tensor | None:
     return None if angle is None else torch.stack([torch.cos(angle), torch.sin(angle)], 1).to(dtype)
 
 
-def _flatten(blocks: Sequence[TransportBlock], name: str) -> list[int]:
+def _flatten(blocks: Sequence[tuple[int, int, int, int]], name: str) -> list[int]:
     flat: list[int] = []
     for order, parity, dim, multiplicity in blocks:
         if dim not in (1, 2) or parity not in (0, 1) or order < 0 or multiplicity < 0:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 _TWO_PI = 2.0 * math.pi
+_T = TypeVar("_T")
 _PER_EDGE_REAL = ("r", "theta", "phi", "weight")
 
 
@@ -95,7 +96,7 @@ class MeshGeometry:
     @property
     def has_flips(self) -> bool:
         """True where some transporter reverses handedness, so that only groups with reflections are admissible."""
-        return bool(self.remember("has_flips", lambda: bool((self.flip < 0).any())))
+        return self.remember("has_flips", lambda: bool((self.flip < 0).any()))
 
     @property
     def structure_group(self) -> str:
@@ -104,11 +105,12 @@ class MeshGeometry:
             return {0: "O(2)", 1: "reflection"}.get(self.rotation_order, f"D{self.rotation_order}")
         return {0: "SO(2)", 1: "trivial"}.get(self.rotation_order, f"C{self.rotation_order}")
 
-    def remember(self, key: Any, build: Any) -> Any:
+    def remember(self, key: Any, build: Callable[[], _T]) -> _T:
         """``build()``, computed once per geometry and key."""
         if key not in self.memo:
             self.memo[key] = build()
-        return self.memo[key]
+        value: _T = self.memo[key]
+        return value
 
     def replace(self, **changes: Any) -> MeshGeometry:
         """A copy with some fields changed and nothing remembered."""
@@ -187,7 +189,7 @@ def batch_geometries(geometries: Sequence[MeshGeometry]) -> MeshGeometry:
     counts = [g.n_vertices for g in geometries]
     starts = [sum(counts[:i]) for i in range(len(counts))]
     edges = [sum(g.n_edges for g in geometries[:i]) for i in range(len(counts))]
-    joined = {
+    joined: dict[str, Any] = {
         name: torch.cat([getattr(g, name) for g in geometries])
         for name in (*_PER_EDGE_REAL, "flip", "radius", "area", "boundary")
     }

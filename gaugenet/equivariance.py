@@ -1,0 +1,127 @@
+"""The audit: is a module equivariant under gauge transformations? For our layers and for anybody's own."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gaugenet.field_type import FieldType
+from gaugenet.groups import StructureGroup
+from gaugenet.meshes.geometry import MeshGeometry
+
+TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
+"""Largest admissible relative error: rounding in layers of some hundred channels, with one digit to spare."""
+
+
+@dataclass(frozen=True)
+class EquivarianceReport:
+    """What the audit measured."""
+
+    error: float
+    """max |f(h·x, h·geometry) − h·f(x, geometry)| over max |f(x, geometry)|, the largest of all trials."""
+    sensitivity: float
+    """How much is at stake: max |h·f(x) − f(x)| over max |f(x)|; where the output is invariant, the change of the
+    output when the logarithmic maps are turned and the transporters are not. Near 0 the audit proves nothing."""
+    tolerance: float
+    group: str
+    in_type: str
+    out_type: str
+
+    @property
+    def passed(self) -> bool:
+        return self.error <= self.tolerance
+
+    def __str__(self) -> str:
+        verdict = "equivariant" if self.passed else "NOT EQUIVARIANT"
+        return (
+            f"{verdict}: {self.group} gauge error {self.error:.1e} (tolerance {self.tolerance:.0e}, "
+            f"sensitivity {self.sensitivity:.1e}), {self.in_type} → {self.out_type}"
+        )
+
+
+def random_gauge(
+    group: StructureGroup | str, geometry: MeshGeometry, generator: torch.Generator | None = None
+) -> tuple[Tensor, Tensor]:
+    """A different random element of the group at every vertex: angle [V] in radians, flip [V] of ±1."""
+    group = StructureGroup.parse(group) if isinstance(group, str) else group
+    angle, flip = group.sample(geometry.n_vertices, generator=generator, dtype=geometry.dtype)
+    return angle.to(geometry.device), flip.to(geometry.device)
+
+
+def gauge_transform(geometry: MeshGeometry, group: StructureGroup | str, angle: Tensor, flip: Tensor) -> MeshGeometry:
+    """`geometry.transform`, which still admits a finite group afterwards if it did before and h is in the group."""
+    group = StructureGroup.parse(group) if isinstance(group, str) else group
+    moved = geometry.transform(angle, flip if group.has_reflections else None)
+    if group.is_continuous or not group.contains(StructureGroup.parse(geometry.structure_group)):
+        return moved
+    return moved.replace(rotation_order=group.rotation_order)
+
+
+def audit(
+    module: Callable[[Tensor, MeshGeometry], Tensor],
+    in_type: FieldType,
+    out_type: FieldType,
+    geometry: MeshGeometry,
+    *,
+    trials: int = 3,
+    seed: int = 0,
+    randomize: bool = True,
+    tolerance: float | None = None,
+) -> EquivarianceReport:
+    """Measure f(h·x, h·geometry) = h·f(x, geometry) with a different random h at every vertex.
+
+    Args:
+        module: f, called as ``module(x, geometry)`` with x [V, in_type.dim]; an `nn.Module` is audited in evaluation
+            mode as a copy, yours is not touched.
+        in_type, out_type: how input and output transform; of one structure group.
+        geometry: a surface in a gauge that the group admits; its dtype is the dtype of the test.
+        trials: how many random inputs and gauges.
+        randomize: add noise to every parameter of the copy first, so that biases which start at zero cannot hide an
+            error.
+        tolerance: for `EquivarianceReport.passed`; by default 1e-12 in float64 and 1e-5 in float32.
+
+    Raises:
+        ValueError: the types disagree in their group, or the output is zero, so that no relative error exists.
+    """
+    if in_type.group != out_type.group:
+        raise ValueError(f"both field types must have one structure group: got {in_type} and {out_type}")
+    group = in_type.group
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(module, nn.Module):
+        module = copy.deepcopy(module).eval().to(device=geometry.device, dtype=geometry.dtype)
+        if randomize:
+            with torch.no_grad():
+                for p in module.parameters():
+                    noise = torch.randn(p.shape, generator=generator, dtype=p.dtype).to(p.device)
+                    p.add_(noise, alpha=0.1 + 0.1 * float(p.abs().mean()))
+    error = sensitivity = 0.0
+    with torch.no_grad():
+        for _ in range(trials):
+            x = torch.randn(geometry.n_vertices, in_type.dim, generator=generator, dtype=geometry.dtype)
+            x = x.to(geometry.device)
+            angle, flip = random_gauge(group, geometry, generator)
+            before = module(x, geometry)
+            scale = float(before.abs().max())
+            if not scale > 0:
+                raise ValueError("the output of the module is zero (or not a number): a relative error has no meaning")
+            expected = out_type.transform(before, angle, flip)
+            moved = gauge_transform(geometry, group, angle, flip)
+            after = module(in_type.transform(x, angle, flip), moved)
+            error = max(error, float((after - expected).abs().max()) / scale)
+            change = float((expected - before).abs().max()) / scale
+            if change == 0:
+                torn = geometry.replace(theta=moved.theta)
+                change = float((module(x, torn) - before).abs().max()) / scale
+            sensitivity = max(sensitivity, change)
+    return EquivarianceReport(
+        error=error if error == error else float("inf"),
+        sensitivity=sensitivity,
+        tolerance=TOLERANCES[geometry.dtype] if tolerance is None else tolerance,
+        group=group.name,
+        in_type=str(in_type),
+        out_type=str(out_type),
+    )

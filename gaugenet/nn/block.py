@@ -1,0 +1,66 @@
+"""The residual block."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gaugenet.field_type import FieldType
+from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.nn.convolution import GaugeConv
+from gaugenet.nn.nonlinearity import GatedNonlinearity, NormNonlinearity
+from gaugenet.nn.normalization import FieldNorm
+from gaugenet.nn.regular import RegularNonlinearity
+from gaugenet.nn.self_interaction import SelfInteraction
+
+NONLINEARITIES = ("gated", "norm", "regular")
+
+
+def make_nonlinearity(
+    kind: str,
+    field_type: FieldType,
+    *,
+    n_samples: int | None = None,
+    generator: torch.Generator | None = None,
+) -> nn.Module:
+    """The non-linearity of that name: "gated", "norm" or "regular" (`n_samples` for continuous groups only)."""
+    if kind == "gated":
+        return GatedNonlinearity(field_type, generator=generator)
+    if kind == "norm":
+        return NormNonlinearity(field_type)
+    if kind == "regular":
+        return RegularNonlinearity(field_type, n_samples=n_samples)
+    raise ValueError(f"unknown non-linearity {kind!r}: expected one of {', '.join(NONLINEARITIES)}")
+
+
+class ResidualBlock(nn.Module):
+    """out = x + S σ(conv(norm(x))): spatial mixing, a non-linearity, channel mixing, and a skip.
+
+    Args:
+        field_type: type of input and output.
+        nonlinearity: "gated", "norm" or "regular".
+        n_radial, max_harmonic: see `GaugeConv`.
+        n_samples: samples per field of the regular non-linearity on continuous groups.
+        generator: for the initial weights.
+    """
+
+    def __init__(
+        self,
+        field_type: FieldType,
+        *,
+        nonlinearity: str = "gated",
+        n_radial: int = 3,
+        max_harmonic: int | None = None,
+        n_samples: int | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.norm = FieldNorm(field_type)
+        self.conv = GaugeConv(field_type, field_type, n_radial=n_radial, max_harmonic=max_harmonic, generator=generator)
+        self.nonlinearity = make_nonlinearity(nonlinearity, field_type, n_samples=n_samples, generator=generator)
+        self.mix = SelfInteraction(field_type, field_type, gain=0.5, generator=generator)
+
+    def forward(self, x: Tensor, geometry: MeshGeometry) -> Tensor:
+        """[V, field_type.dim] → [V, field_type.dim]"""
+        update: Tensor = self.mix(self.nonlinearity(self.conv(self.norm(x), geometry)))
+        return x + update

@@ -1,0 +1,83 @@
+"""The gauge-equivariant convolution layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gaugenet.field_type import FieldType
+from gaugenet.kernels.transport_conv import transport_conv
+from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.nn.bias import InvariantBias
+from gaugenet.nn.edges import check_admissible, edge_aligned_edges, harmonic_edges
+from gaugenet.nn.self_interaction import SelfInteraction
+from gaugenet.radial import RadialBasis
+from gaugenet.steerable import KernelBasis
+
+
+class GaugeConv(nn.Module):
+    """Convolution with a steerable kernel:
+
+        out[p] = Σ_{q ∈ N(p)} w_q K(log_p q) ρ_in(g_{p←q}) f[q] + S f[p] + b
+
+    N(p), w_q, log_p q and g_{p←q} come from the geometry; K(v) = Σ_i c_i K_i(v) with K_i a basis of the solutions of
+    K(g v) = ρ_out(g) K(v) ρ_in(g)⁻¹ for all g in the structure group G, times radial functions of |v| / R_p; S is an
+    intertwiner (the kernel at v = 0) and b a bias on the invariant channels. Weiler et al. 2021, Coordinate
+    Independent Convolutional Networks, gauge-steerable kernels; de Haan et al. 2021 for SO(2) on meshes.
+
+    Args:
+        in_type, out_type: field types of one structure group.
+        n_radial: number of radial functions.
+        max_harmonic: highest angular frequency of the kernel (harmonic form only, see `KernelBasis`).
+        self_interaction, bias: whether the layer has S and b.
+        generator: for the initial weights.
+
+    Raises:
+        ValueError: the field types disagree in their group.
+    """
+
+    def __init__(
+        self,
+        in_type: FieldType,
+        out_type: FieldType,
+        *,
+        n_radial: int = 3,
+        max_harmonic: int | None = None,
+        self_interaction: bool = True,
+        bias: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if in_type.group != out_type.group:
+            raise ValueError(f"both field types must have one structure group: got {in_type} and {out_type}")
+        self.in_type, self.out_type = in_type, out_type
+        self.radial = RadialBasis(n_radial)
+        self.basis = KernelBasis(in_type, out_type, max_harmonic=max_harmonic)
+        # Each of the two summands starts with half of the variance.
+        gain = 0.5**0.5 if self_interaction else 1.0
+        self.coefficients = nn.Parameter(self.basis.initial(n_radial, gain=gain, generator=generator))
+        self.self_interaction = (
+            SelfInteraction(in_type, out_type, bias=False, gain=gain, generator=generator) if self_interaction else None
+        )
+        self.bias = InvariantBias(out_type) if bias else None
+
+    def forward(self, x: Tensor, geometry: MeshGeometry) -> Tensor:
+        """[V, in_type.dim] coefficients in the frames of the geometry → [V, out_type.dim]."""
+        if x.ndim != 2 or x.shape != (geometry.n_vertices, self.in_type.dim):
+            raise ValueError(
+                f"expected features [{geometry.n_vertices}, {self.in_type.dim}] ({self.in_type}) on this geometry, "
+                f"got {list(x.shape)}"
+            )
+        check_admissible(self.in_type.group, geometry)
+        if self.basis.max_harmonic is None:
+            edges = edge_aligned_edges(geometry, self.radial)
+        else:
+            edges = harmonic_edges(geometry, self.radial, self.basis.max_harmonic)
+        weight = self.basis.expand(self.coefficients)
+        out = transport_conv(x, weight, edges, self.in_type.transport_blocks, self.out_type.transport_blocks)
+        if self.self_interaction is not None:
+            out = out + self.self_interaction(x)
+        return out if self.bias is None else self.bias(out)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_type} → {self.out_type}, {self.basis.form} form, {self.radial.n} radial functions"
