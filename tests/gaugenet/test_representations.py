@@ -85,13 +85,9 @@ def test_the_law_notices_a_wrong_sign():
 
 def test_the_irrep_of_frequency_one_is_the_tangent_action():
     angle = torch.tensor(0.3, dtype=torch.float64)
-    rotation = torch.tensor(
-        [[math.cos(0.3), -math.sin(0.3)], [math.sin(0.3), math.cos(0.3)]], dtype=torch.float64
-    )
+    rotation = torch.tensor([[math.cos(0.3), -math.sin(0.3)], [math.sin(0.3), math.cos(0.3)]], dtype=torch.float64)
     expected = rotation @ torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
-    torch.testing.assert_close(
-        Irrep(StructureGroup.parse("O(2)"), 1).matrix(angle, -1), expected, rtol=0, atol=1e-15
-    )
+    torch.testing.assert_close(Irrep(StructureGroup.parse("O(2)"), 1).matrix(angle, -1), expected, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -101,15 +97,11 @@ def test_characters_are_orthogonal(name):
     irreps = group.irreps(4)
     characters = torch.stack([i.matrix(*circle(group)).diagonal(dim1=-2, dim2=-1).sum(-1) for i in irreps])
     gram = characters @ characters.T / characters.shape[1]
-    expected = torch.tensor(
-        [2.0 if i.dim == 2 and not group.has_reflections else 1.0 for i in irreps]
-    ).double()
+    expected = torch.tensor([2.0 if i.dim == 2 and not group.has_reflections else 1.0 for i in irreps]).double()
     torch.testing.assert_close(gram, torch.diag(expected), rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("group", "frequency", "parity"), [("C4", 3, 0), ("SO(2)", 0, 1), ("D4", 1, 1), ("C4", -1, 0)]
-)
+@pytest.mark.parametrize(("group", "frequency", "parity"), [("C4", 3, 0), ("SO(2)", 0, 1), ("D4", 1, 1), ("C4", -1, 0)])
 def test_an_irrep_that_does_not_exist(group, frequency, parity):
     with pytest.raises(ValueError, match=r'it has "0", .*"1"'):
         Irrep(StructureGroup.parse(group), frequency, parity)
