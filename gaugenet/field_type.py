@@ -64,9 +64,7 @@ class FieldType:
     invariant: tuple[slice, ...]
     """Column ranges that no gauge changes (even blocks of frequency 0): where a bias may be added."""
 
-    def __init__(
-        self, group: StructureGroup | str, terms: Iterable[tuple[str | Irrep | Representation, int]]
-    ) -> None:
+    def __init__(self, group: StructureGroup | str, terms: Iterable[tuple[str | Irrep | Representation, int]]) -> None:
         """``terms`` are (representation, multiplicity) in column order; a representation may be given by its
         name.
 
@@ -118,9 +116,7 @@ class FieldType:
         for term in sum_of_terms.split("+"):
             match = re.fullmatch(r"\s*(?:(\d+)\s*[x×*]\s*)?([^\sx×*].*?)\s*", term)
             if not match:
-                raise ValueError(
-                    f'expected terms like "16x0" or "8xregular" after "{group}:", got {term.strip()!r}'
-                )
+                raise ValueError(f'expected terms like "16x0" or "8xregular" after "{group}:", got {term.strip()!r}')
             terms.append((match[2], int(match[1] or 1)))
         return cls(StructureGroup.parse(group), terms)
 
@@ -168,9 +164,7 @@ class FieldType:
         if not isinstance(other, FieldType):
             return NotImplemented
         if other.group != self.group:
-            raise ValueError(
-                f"cannot add a field type of {other.group} to one of {self.group}: the groups differ"
-            )
+            raise ValueError(f"cannot add a field type of {other.group} to one of {self.group}: the groups differ")
         return FieldType(self.group, [(t.representation, t.multiplicity) for t in self.terms + other.terms])
 
     def __str__(self) -> str:

@@ -39,9 +39,7 @@ class RadialBasis:
         if isinstance(self.n, bool) or not isinstance(self.n, int) or self.n < 1:
             raise ValueError(f"the number of radial functions must be an integer >= 1, not {self.n!r}")
         if self.kind not in get_args(RadialKind):
-            raise ValueError(
-                f"radial kind must be one of {', '.join(get_args(RadialKind))}; got {self.kind!r}"
-            )
+            raise ValueError(f"radial kind must be one of {', '.join(get_args(RadialKind))}; got {self.kind!r}")
 
     def __call__(self, relative_radius: Tensor) -> Tensor:
         """[E] floating r / R, without unit -> [E, n], same dtype and device; differentiable inside the

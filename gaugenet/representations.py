@@ -150,14 +150,10 @@ class Representation:
         Raises ValueError where S is below `min_samples` or does not fit the group.
         """
         if self.stabilizer is None:
-            raise ValueError(
-                f'"{self.name}" of {self.group.name} is no space of functions, so it has no samples'
-            )
+            raise ValueError(f'"{self.name}" of {self.group.name} is no space of functions, so it has no samples')
         if not self.group.is_continuous:
             if n_samples not in (None, self.dim):
-                raise ValueError(
-                    f'"{self.name}" of {self.group.name} has {self.dim} samples, not {n_samples}'
-                )
+                raise ValueError(f'"{self.name}" of {self.group.name} has {self.dim} samples, not {n_samples}')
             return self.change_of_basis, self.change_of_basis.T.contiguous()
         two_sheets = self.group.has_reflections and not self.stabilizer.has_reflections
         n = self.min_samples if n_samples is None else n_samples
@@ -225,9 +221,7 @@ def quotient_representation(
     if stabilizer.is_continuous or not group.contains(stabilizer):
         raise ValueError(f"a quotient of {group.name} needs a finite subgroup of it, not {stabilizer.name}")
     if group.is_continuous and max_frequency is None:
-        raise ValueError(
-            f'functions on {group.name} need a band limit, e.g. "regular[2]" or "quotient[C2,2]"'
-        )
+        raise ValueError(f'functions on {group.name} need a band limit, e.g. "regular[2]" or "quotient[C2,2]"')
     if not group.is_continuous and max_frequency is not None:
         raise ValueError(f'{group.name} is finite: write "regular" or "quotient[H]" without a band limit')
     counts = ((irrep, len(_fixed_components(irrep, stabilizer))) for irrep in group.irreps(max_frequency))
@@ -235,9 +229,7 @@ def quotient_representation(
     if name is None:
         inner = [] if stabilizer.order == 1 else [stabilizer.name]
         inner += [] if max_frequency is None else [str(max_frequency)]
-        name = ("regular" if stabilizer.order == 1 else "quotient") + (
-            f"[{','.join(inner)}]" if inner else ""
-        )
+        name = ("regular" if stabilizer.order == 1 else "quotient") + (f"[{','.join(inner)}]" if inner else "")
     if group.is_continuous:
         dim = sum(irrep.dim * times for irrep, times in irreps)
         basis = torch.eye(dim, dtype=torch.float64)

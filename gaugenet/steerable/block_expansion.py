@@ -67,10 +67,7 @@ class BlockExpansion(nn.Module):
                         basis = basis / basis.abs().amax((1, 2, 3), keepdim=True)
                     self.register_buffer(names[key], basis.to(torch.get_default_dtype()), persistent=False)
                 basis = self.get_buffer(names[key])
-                energy = (
-                    float((basis.double() ** 2).sum((0, 2, 3)) @ angular_energy.double())
-                    / out_block.irrep.dim
-                )
+                energy = float((basis.double() ** 2).sum((0, 2, 3)) @ angular_energy.double()) / out_block.irrep.dim
                 stop = start + len(basis) * out_block.multiplicity * in_block.multiplicity
                 row.append(
                     _Pair(

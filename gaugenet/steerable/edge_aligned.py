@@ -19,14 +19,10 @@ def aligned_basis(in_irrep: Irrep, out_irrep: Irrep) -> Tensor:
     """
     group = in_irrep.group
     if group != out_irrep.group:
-        raise ValueError(
-            f"a steerable kernel maps between fields of one group, not {group} to {out_irrep.group}"
-        )
+        raise ValueError(f"a steerable kernel maps between fields of one group, not {group} to {out_irrep.group}")
     if not group.is_continuous:
         raise ValueError(f'the edge-aligned form needs "SO(2)" or "O(2)"; use the harmonic form for {group}')
-    basis = torch.eye(out_irrep.dim * in_irrep.dim, dtype=torch.float64).reshape(
-        -1, out_irrep.dim, in_irrep.dim
-    )
+    basis = torch.eye(out_irrep.dim * in_irrep.dim, dtype=torch.float64).reshape(-1, out_irrep.dim, in_irrep.dim)
     if not group.has_reflections:
         return basis
     signs = torch.outer(_reflection_signs(out_irrep), _reflection_signs(in_irrep)).flatten()

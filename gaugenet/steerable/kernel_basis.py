@@ -29,9 +29,7 @@ def default_max_harmonic(in_type: FieldType, out_type: FieldType) -> int:
     """
     group = in_type.group
     if group.is_continuous:
-        return max(b.irrep.frequency for b in in_type.blocks) + max(
-            b.irrep.frequency for b in out_type.blocks
-        )
+        return max(b.irrep.frequency for b in in_type.blocks) + max(b.irrep.frequency for b in out_type.blocks)
     cap = max(2, group.rotation_order // 2)
     highest = 2
     for out_block in out_type.blocks:
@@ -78,9 +76,7 @@ class KernelBasis(nn.Module):
         if form == "auto":
             form = "aligned" if group.is_continuous and max_harmonic is None else "harmonic"
         if form == "aligned" and max_harmonic is not None:
-            raise ValueError(
-                'the aligned form holds all harmonics: leave out max_harmonic or ask for form="harmonic"'
-            )
+            raise ValueError('the aligned form holds all harmonics: leave out max_harmonic or ask for form="harmonic"')
         self.in_type, self.out_type, self.form = in_type, out_type, form
         if form == "aligned":
             self.max_harmonic = None
@@ -146,9 +142,7 @@ class KernelBasis(nn.Module):
         / sum w^2.
         """
         if self._dense:
-            values = torch.randn(
-                self.n_coefficients_per_radius, n_radial, generator=generator, dtype=torch.float64
-            )
+            values = torch.randn(self.n_coefficients_per_radius, n_radial, generator=generator, dtype=torch.float64)
             return (values * gain / math.sqrt(self.in_type.dim * scalar_energy)).to(dtype)
         return self._blocks.initial(n_radial, generator, gain, scalar_energy, dtype)
 

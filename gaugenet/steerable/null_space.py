@@ -20,9 +20,7 @@ MatrixOf = Callable[[float, int], Tensor]
 """(angle, flip) -> representation matrix [d, d] float64."""
 
 
-def kernel_null_space(
-    group: StructureGroup, rho_in: MatrixOf, rho_out: MatrixOf, max_harmonic: int
-) -> Tensor:
+def kernel_null_space(group: StructureGroup, rho_in: MatrixOf, rho_out: MatrixOf, max_harmonic: int) -> Tensor:
     """All A with sum_b h_b(a + s t) A_b = rho_out(g) [sum_b h_b(t) A_b] rho_in(g)^-1 for all g = (a, s) and
     t.
 

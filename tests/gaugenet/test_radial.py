@@ -42,9 +42,7 @@ def test_functions_are_linearly_independent(kind):
 @pytest.mark.parametrize("kind", ["cosine", "hat"])
 def test_local_functions_are_one_at_their_own_center_only(kind):
     centers = torch.linspace(0, 1, 4, dtype=torch.float64)
-    torch.testing.assert_close(
-        RadialBasis(4, kind)(centers), torch.eye(4, dtype=torch.float64), rtol=0, atol=1e-14
-    )
+    torch.testing.assert_close(RadialBasis(4, kind)(centers), torch.eye(4, dtype=torch.float64), rtol=0, atol=1e-14)
 
 
 def test_bessel_functions_vanish_at_the_rim_and_are_orthogonal():
@@ -83,9 +81,7 @@ def test_a_small_frozen_value():
         RadialBasis(3).n = 4
 
 
-@pytest.mark.parametrize(
-    ("n", "kind", "message"), [(0, "hat", ">= 1"), (2.5, "hat", ">= 1"), (3, "spline", "bessel")]
-)
+@pytest.mark.parametrize(("n", "kind", "message"), [(0, "hat", ">= 1"), (2.5, "hat", ">= 1"), (3, "spline", "bessel")])
 def test_errors(n, kind, message):
     with pytest.raises(ValueError, match=message):
         RadialBasis(n, kind)
