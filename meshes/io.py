@@ -217,7 +217,11 @@ def _read_scene(file: Path, name: str) -> tuple[Floats, Ints, list[Repair]]:
         points.append(vertices)
         triangles.append(faces + n)
         n += len(vertices)
-    if len(triangles) == 1 and n_loose:
+    if len(triangles) == 1 and not n_loose:
+        raise MeshError(
+            f"no triangles were found in this {kind.upper()} file", "check that it is complete and of that kind", name
+        )
+    if len(triangles) == 1:
         raise MeshError(
             f"there are {n_loose} vertices and no faces (a point cloud or lines)",
             "give triangles, e.g. by reconstructing a surface first",

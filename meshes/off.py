@@ -13,7 +13,7 @@ from gaugenet.meshes.polygons import triangulated
 from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
 
-_HEADER = re.compile(rb"\s*(ST)?(C)?(N)?(4)?(n)?OFF\b[ \t]*(BINARY)?")
+_HEADER = re.compile(rb"(?:\s|#[^\n]*\n)*(ST)?(C)?(N)?(4)?(n)?OFF\b[ \t]*(BINARY)?")
 
 
 def parse_off(content: bytes, source: str) -> tuple[Floats, Ints, list[Repair]]:
@@ -46,6 +46,8 @@ def _text(text: str, source: str) -> tuple[Floats, Sequence[Sequence[int]]]:
             )
         positions = np.array([row[:3] for row in rows], np.float64).reshape(-1, 3)
         polygons = [[int(word) for word in row[1 : 1 + int(row[0])]] for row in tails]
+        if any(len(p) != int(row[0]) for p, row in zip(polygons, tails)):
+            raise ValueError("a face has fewer indices than it says")
     except (ValueError, IndexError) as error:
         if isinstance(error, MeshError):
             raise
