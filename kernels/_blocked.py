@@ -1,6 +1,6 @@
 """Loops of the CPU implementation (see `gaugenet.kernels._cpu`): a range of targets, a chunk at a time, in numba.
 
-All arrays are flat unless a shape is given; one thread runs one call; nothing here depends on how many there are.
+Arrays are flat unless a shape is given. One thread runs one call, and nothing depends on how many there are.
 """
 
 from __future__ import annotations
@@ -14,33 +14,75 @@ from numpy.typing import NDArray
 from gaugenet.kernels._tiles import mix, product, scale
 
 Real = NDArray[Any]
+Signs = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
+WINDOW = 128
+"""Edges whose factors are computed at once, so that the arithmetic runs along edges in vector registers."""
 _INNER = 160
 """Rows of the right factor per pass: together with a panel of columns they stay in the first-level cache."""
 
 
-@njit(cache=True, nogil=True, inline="always")  # type: ignore[untyped-decorator, unused-ignore]
-def _powers(cos_sin: Real, e: int, sign: Any, table: Real) -> None:
-    """table[n] = (cos nα, sin nα) for the angle α = sign · that of edge e, by recurrence."""
-    c, s = cos_sin[e, 0], sign * cos_sin[e, 1]
-    table[1, 0], table[1, 1] = c, s
-    for n in range(2, table.shape[0]):
-        table[n, 0] = table[n - 1, 0] * c - table[n - 1, 1] * s
-        table[n, 1] = table[n - 1, 1] * c + table[n - 1, 0] * s
+@njit(cache=True, nogil=True)
+def _powers(cos_sin: Real, e0: int, n: int, edge: Int32, sign: Any, table: Real) -> None:
+    """table[m, :, i] = (cos mα, sin mα) for α = sign · (angle of edge e0 + i), by recurrence; m = 0 included."""
+    cos, sin = table[1, 0], table[1, 1]
+    for i in range(n):
+        e = edge[e0 + i] if edge.shape[0] > 0 else e0 + i
+        cos[i] = cos_sin[e, 0]
+        sin[i] = sign * cos_sin[e, 1]
+    for m in range(2, table.shape[0]):
+        c, s, c_next, s_next = table[m - 1, 0], table[m - 1, 1], table[m, 0], table[m, 1]
+        for i in range(n):
+            c_next[i] = c[i] * cos[i] - s[i] * sin[i]
+            s_next[i] = s[i] * cos[i] + c[i] * sin[i]
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+@njit(cache=True, nogil=True)
+def _factors(
+    e0: int,
+    n: int,
+    edge: Int32,
+    scalars: Real,
+    post: Real,
+    post_flip: Signs,
+    sign: Any,
+    terms: Int64,
+    table: Real,
+    factors: Real,
+) -> None:
+    """factors[τ, b, i] = τ(e0 + i) scalars[e0 + i, b]; factors [terms, B, WINDOW], the last plane of `table` is free."""
+    if post.shape[0] > 0:
+        _powers(post, e0, n, edge, sign, table)
+    n_scalars = scalars.shape[1]
+    for b in range(n_scalars):
+        scalar = factors[terms.shape[0], b]
+        for i in range(n):
+            scalar[i] = scalars[edge[e0 + i] if edge.shape[0] > 0 else e0 + i, b]
+        for t in range(terms.shape[0]):
+            factor, angular = factors[t, b], table[terms[t, 0], terms[t, 1]]
+            if terms[t, 0] == 0:
+                for i in range(n):
+                    factor[i] = scalar[i]
+            else:
+                for i in range(n):
+                    factor[i] = scalar[i] * angular[i]
+            if terms[t, 2] == 1:
+                for i in range(n):
+                    factor[i] *= post_flip[edge[e0 + i] if edge.shape[0] > 0 else e0 + i]
+
+
+@njit(cache=True, nogil=True)
 def _transport(
-    x: Real, at: int, out: Real, start: int, blocks: Int64, table: Real, rotated: bool, flip: Any, one: Any
+    x: Real, at: int, out: Real, start: int, blocks: Int64, table: Real, i: int, rotated: bool, flip: Any, one: Any
 ) -> None:
     """out[start:] = Pre x[at:]: rotate and reflect the columns of one source."""
     for k in range(blocks.shape[0]):
         order, parity, dim, m, column = blocks[k, 0], blocks[k, 1], blocks[k, 2], blocks[k, 3], blocks[k, 4]
         c, s = one, one - one
         if rotated and order > 0:
-            c, s = table[order, 0], table[order, 1]
+            c, s = table[order, 0, i], table[order, 1, i]
         if dim == 1:
             scale(m, x, at + column, out, start + column, c * flip if parity == 1 else c)
         else:
@@ -48,7 +90,7 @@ def _transport(
             mix(m, x, at + column, at + column + m, out, start + column + m, s, c * flip)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+@njit(cache=True, nogil=True)
 def _aggregate(
     p0: int,
     p1: int,
@@ -60,74 +102,86 @@ def _aggregate(
     edge: Int32,
     scalars: Real,
     pre: Real,
-    pre_flip: NDArray[np.int8],
+    pre_flip: Signs,
     post: Real,
-    post_flip: NDArray[np.int8],
+    post_flip: Signs,
     sign: Any,
     blocks: Int64,
     terms: Int64,
-    transported: Real,
+    extra: Int64,
     batch: int,
     padded: int,
+    transported: Real,
     factors: Real,
     table: Real,
     sums: Real,
 ) -> None:
-    """sums[p - p0, τ, b, :] = Σ_e τ(e) scalars[e, b] Pre_e x[source_e]: itself a small product, factorsᵀ · transported.
+    """sums[p - p0, τ, b, :] = Σ_e τ(e) scalars[e, b] Pre_e x[source_e]: itself a small product, factors · transported.
 
-    τ runs over `terms` (order, 0 cos or 1 sin, 1 if times post_flip). The edges of a target go by in batches.
+    τ runs over `terms` (order, 0 cos or 1 sin, 1 if times post_flip), then over `extra`, sums of two of those before.
+    Edges go by in windows, those of one target in batches; the order of the sum is that of the edges, whatever the cuts.
     """
-    n_scalars = scalars.shape[1]
+    n_scalars, one = scalars.shape[1], sign * sign
     n_rows = terms.shape[0] * n_scalars
-    one = sign * sign
+    wide = (terms.shape[0] + extra.shape[0]) * n_scalars * padded
+    flat_factors = factors.reshape(-1)
     for p in range(p0, p1):
-        first, last = row_ptr[p], row_ptr[p + 1]
-        start = first
-        while True:
-            stop = min(start + batch, last)
-            for k in range(start, stop):
-                e = edge[k] if edge.shape[0] > 0 else k
-                i = k - start
-                if post.shape[0] > 0:
-                    _powers(post, e, sign, table)
-                for t in range(terms.shape[0]):
-                    value = one
-                    if terms[t, 0] > 0:
-                        value = table[terms[t, 0], terms[t, 1]]
-                    if terms[t, 2] == 1:
-                        value = value * post_flip[e]
-                    for b in range(n_scalars):
-                        factors[i * n_rows + t * n_scalars + b] = value * scalars[e, b]
-                if pre.shape[0] > 0:
-                    _powers(pre, e, sign, table)
-                flip = one
-                if pre_flip.shape[0] > 0:
-                    flip = one * pre_flip[e]
-                at = np.int64(source[k]) * c_in
-                _transport(x, at, transported, i * padded, blocks, table, pre.shape[0] > 0, flip, one)
-            product(
-                n_rows,
-                padded // lanes,
-                lanes,
-                stop - start,
-                factors,
-                0,
-                1,
-                n_rows,
-                transported,
-                0,
-                padded,
-                sums,
-                (p - p0) * n_rows * padded,
-                padded,
-                start > first,
-            )
-            start = stop
-            if start >= last:
+        if row_ptr[p] == row_ptr[p + 1]:
+            sums[(p - p0) * wide : (p - p0) * wide + n_rows * padded] = 0
+    p = p0
+    for e0 in range(row_ptr[p0], row_ptr[p1], WINDOW):
+        e1 = min(e0 + WINDOW, np.int64(row_ptr[p1]))
+        _factors(e0, e1 - e0, edge, scalars, post, post_flip, sign, terms, table, factors)
+        if pre.shape[0] > 0:
+            _powers(pre, e0, e1 - e0, edge, sign, table)
+        while p < p1 and row_ptr[p] < e1:
+            first, stop = max(e0, np.int64(row_ptr[p])), min(e1, np.int64(row_ptr[p + 1]))
+            for start in range(first, stop, batch):
+                count = min(batch, stop - start)
+                for k in range(start, start + count):
+                    flip = one
+                    if pre_flip.shape[0] > 0:
+                        flip = one * pre_flip[edge[k] if edge.shape[0] > 0 else k]
+                    _transport(
+                        x,
+                        source[k] * c_in,
+                        transported,
+                        (k - start) * padded,
+                        blocks,
+                        table,
+                        k - e0,
+                        pre.shape[0] > 0,
+                        flip,
+                        one,
+                    )
+                product(
+                    n_rows,
+                    padded // lanes,
+                    lanes,
+                    count,
+                    flat_factors,
+                    start - e0,
+                    WINDOW,
+                    1,
+                    transported,
+                    0,
+                    padded,
+                    sums,
+                    (p - p0) * wide,
+                    padded,
+                    start > row_ptr[p],
+                )
+            if row_ptr[p + 1] > e1:
                 break
+            p += 1
+    size = n_scalars * padded
+    for p in range(p1 - p0):
+        for k in range(extra.shape[0]):
+            to = p * wide + (terms.shape[0] + k) * size
+            mix(size, sums, p * wide + extra[k, 0] * size, p * wide + extra[k, 1] * size, sums, to, one, one)
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+@njit(cache=True, nogil=True)
 def conv_range(
     start: int,
     stop: int,
@@ -140,33 +194,34 @@ def conv_range(
     edge: Int32,
     scalars: Real,
     pre: Real,
-    pre_flip: NDArray[np.int8],
+    pre_flip: Signs,
     post: Real,
-    post_flip: NDArray[np.int8],
+    post_flip: Signs,
     sign: Any,
     blocks: Int64,
     terms: Int64,
+    extra: Int64,
     products: Int64,
-    runs: Int64,
+    copies: Int64,
     batch: int,
     padded: int,
-    scratch: Real,
+    factors: Real,
     table: Real,
+    scratch: Real,
     weight: Real,
     out: Real,
     c_out: int,
 ) -> None:
     """Rows start .. stop - 1 of the result: aggregate a chunk of targets, contract it, and copy the columns out.
 
-    products [·, 4]: offset in a row of sums, inner dimension, offset in `weight`, columns (a multiple of `lanes`).
-    runs [·, 4]: product, its column, column of the result, width.
+    products [·, 5]: offset in a row of sums, inner dimension, offset in `weight`, columns (a multiple of `lanes`),
+    columns of the products before. copies [·, 6]: column of the result, width, then product and column of one or two
+    contributions (second product -1: none).
     """
-    n_rows = terms.shape[0] * scalars.shape[1]
-    wide = n_rows * padded
+    wide = (terms.shape[0] + extra.shape[0]) * scalars.shape[1] * padded
     transported = scratch[: batch * padded]
-    factors = scratch[batch * padded : batch * (padded + n_rows)]
-    sums = scratch[batch * (padded + n_rows) : batch * (padded + n_rows) + chunk * wide]
-    contracted = scratch[batch * (padded + n_rows) + chunk * wide :]
+    sums = scratch[batch * padded : batch * padded + chunk * wide]
+    contracted = scratch[batch * padded + chunk * wide :]
     transported[:] = 0
     one = sign * sign
     for p0 in range(start, stop, chunk):
@@ -188,16 +243,16 @@ def conv_range(
             sign,
             blocks,
             terms,
-            transported,
+            extra,
             batch,
             padded,
+            transported,
             factors,
             table,
             sums,
         )
-        at = 0
         for q in range(products.shape[0]):
-            a0, inner, w0, columns = products[q, 0], products[q, 1], products[q, 2], products[q, 3]
+            a0, inner, w0, columns, before = products[q]
             for k0 in range(0, inner, _INNER):
                 product(
                     p1 - p0,
@@ -212,25 +267,31 @@ def conv_range(
                     w0 + k0 * columns,
                     columns,
                     contracted,
-                    at,
+                    chunk * before,
                     columns,
                     k0 > 0,
                 )
-            for r in range(runs.shape[0]):
-                if runs[r, 0] == q:
-                    for p in range(p0, p1):
-                        scale(
-                            runs[r, 3],
-                            contracted,
-                            at + (p - p0) * columns + runs[r, 1],
-                            out,
-                            p * c_out + runs[r, 2],
-                            one,
-                        )
-            at += chunk * columns
+        for r in range(copies.shape[0]):
+            to, width, q, column, q2, column2 = copies[r]
+            at, at2 = chunk * products[q, 4] + column, chunk * products[q2, 4] + column2
+            for p in range(p1 - p0):
+                o = (p0 + p) * c_out + to
+                if q2 < 0:
+                    scale(width, contracted, at + p * products[q, 3], out, o, one)
+                else:
+                    mix(
+                        width,
+                        contracted,
+                        at + p * products[q, 3],
+                        at2 + p * products[q2, 3],
+                        out,
+                        o,
+                        one,
+                        one,
+                    )
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+@njit(cache=True, nogil=True)
 def weight_grad_range(
     start: int,
     stop: int,
@@ -243,29 +304,32 @@ def weight_grad_range(
     edge: Int32,
     scalars: Real,
     pre: Real,
-    pre_flip: NDArray[np.int8],
+    pre_flip: Signs,
     post: Real,
-    post_flip: NDArray[np.int8],
+    post_flip: Signs,
     sign: Any,
     blocks: Int64,
     terms: Int64,
+    extra: Int64,
     products: Int64,
-    runs: Int64,
+    copies: Int64,
     batch: int,
     padded: int,
-    scratch: Real,
+    factors: Real,
     table: Real,
+    scratch: Real,
     weight: Real,
     grad: Real,
     c_out: int,
 ) -> None:
-    """weight += Σ over targets start .. stop - 1 of sumsᵀ grad, in the packed layout of `conv_range`."""
-    n_rows = terms.shape[0] * scalars.shape[1]
-    wide = n_rows * padded
+    """weight += Σ over targets start .. stop - 1 of sumsᵀ grad, in the packed layout of `conv_range`.
+
+    copies [·, 6]: product, its column, width, then one or two columns of `grad` to add (second -1: none), unused.
+    """
+    wide = (terms.shape[0] + extra.shape[0]) * scalars.shape[1] * padded
     transported = scratch[: batch * padded]
-    factors = scratch[batch * padded : batch * (padded + n_rows)]
-    sums = scratch[batch * (padded + n_rows) : batch * (padded + n_rows) + chunk * wide]
-    gathered = scratch[batch * (padded + n_rows) + chunk * wide :]
+    sums = scratch[batch * padded : batch * padded + chunk * wide]
+    gathered = scratch[batch * padded + chunk * wide :]
     transported[:] = 0
     gathered[:] = 0
     one = sign * sign
@@ -288,27 +352,25 @@ def weight_grad_range(
             sign,
             blocks,
             terms,
-            transported,
+            extra,
             batch,
             padded,
+            transported,
             factors,
             table,
             sums,
         )
-        at = 0
+        for r in range(copies.shape[0]):
+            q, column, width, g, g2, _ = copies[r]
+            at = chunk * products[q, 4] + column
+            for p in range(p1 - p0):
+                row = (p0 + p) * c_out
+                if g2 < 0:
+                    scale(width, grad, row + g, gathered, at + p * products[q, 3], one)
+                else:
+                    mix(width, grad, row + g, row + g2, gathered, at + p * products[q, 3], one, one)
         for q in range(products.shape[0]):
-            a0, inner, w0, columns = products[q, 0], products[q, 1], products[q, 2], products[q, 3]
-            for r in range(runs.shape[0]):
-                if runs[r, 0] == q:
-                    for p in range(p0, p1):
-                        scale(
-                            runs[r, 3],
-                            grad,
-                            p * c_out + runs[r, 2],
-                            gathered,
-                            at + (p - p0) * columns + runs[r, 1],
-                            one,
-                        )
+            a0, inner, w0, columns, before = products[q]
             product(
                 inner,
                 columns // lanes,
@@ -319,11 +381,10 @@ def weight_grad_range(
                 1,
                 wide,
                 gathered,
-                at,
+                chunk * before,
                 columns,
                 weight,
                 w0,
                 columns,
                 True,
             )
-            at += chunk * columns

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from gaugenet.kernels._plan import Plan, empty_if_none, make_plan
+from gaugenet.kernels._plan import Plan, make_plan
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
 
 _CHUNK_BYTES = 384 << 10
@@ -46,17 +47,12 @@ def conv(
     n_target = edges.row_ptr.shape[0] - 1
     out = _empty(n_target * plan.c_out, dtype)
     packed = plan.pack(weight.detach().to(dtype)).numpy()
-    arguments, scratch = _arguments(x, edges, plan)
+    arguments, scratch = _arguments(x, edges, plan, plan.scatter_table)
 
     def run(start: int, stop: int) -> None:
-        table = np.empty((plan.max_order + 2, 2), out.dtype)
-        conv_range(start, stop, *arguments, scratch(), table, packed, out, plan.c_out)
+        conv_range(start, stop, *arguments, *scratch(), packed, out, plan.c_out)
 
-    n_parts = (
-        min(4 * torch.get_num_threads(), -(-n_target // int(arguments[0])))
-        if torch.get_num_threads() > 1
-        else 1
-    )
+    n_parts = min(4 * torch.get_num_threads(), -(-n_target // int(arguments[0]))) if torch.get_num_threads() > 1 else 1
     _in_parallel(run, _cuts(n_target, n_parts))
     return torch.from_numpy(out).view(n_target, plan.c_out).to(x.dtype)
 
@@ -78,11 +74,10 @@ def weight_grad(
     partial = torch.zeros(len(cuts), plan.size, dtype=dtype)
     views = {start: partial[i].numpy() for i, (start, _) in enumerate(cuts)}
     flat_grad = grad.detach().to(dtype).contiguous().view(-1).numpy()
-    arguments, scratch = _arguments(x, edges, plan)
+    arguments, scratch = _arguments(x, edges, plan, plan.gather_table)
 
     def run(start: int, stop: int) -> None:
-        table = np.empty((plan.max_order + 2, 2), flat_grad.dtype)
-        weight_grad_range(start, stop, *arguments, scratch(), table, views[start], flat_grad, plan.c_out)
+        weight_grad_range(start, stop, *arguments, *scratch(), views[start], flat_grad, plan.c_out)
 
     _in_parallel(run, cuts)
     total = partial[0]
@@ -91,9 +86,7 @@ def weight_grad(
     return plan.unpack(total).to(x.dtype)
 
 
-def _plan(
-    edges: EdgeArrays, in_blocks: Sequence[TransportBlock], out_blocks: Sequence[TransportBlock]
-) -> Plan:
+def _plan(edges: EdgeArrays, in_blocks: Sequence[TransportBlock], out_blocks: Sequence[TransportBlock]) -> Plan:
     from gaugenet.kernels._tiles import lanes
 
     return make_plan(
@@ -106,18 +99,19 @@ def _plan(
     )
 
 
-def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...], Callable[[], Any]]:
+def _arguments(
+    x: Tensor, edges: EdgeArrays, plan: Plan, copies: NDArray[np.int64]
+) -> tuple[tuple[Any, ...], Callable[[], tuple[Any, Any, Any]]]:
     """What both loops take between the range of targets and their scratch, and a maker of that scratch."""
+    from gaugenet.kernels._blocked import WINDOW
     from gaugenet.kernels._tiles import lanes
 
-    dtype = edges.scalars.dtype
-    size = edges.scalars.element_size()
-    rows = len(plan.terms) * plan.n_scalars
-    row_bytes = max(rows * plan.padded * size, 1)
-    chunk = max(min(_CHUNK_BYTES // row_bytes // 12 * 12, 96), 12)
-    batch = max(min(_BATCH_BYTES // max(plan.padded * size, 1), 64), 8)
-    columns = sum(p.columns for p in plan.products)
-    n_scratch = batch * (plan.padded + rows) + chunk * (rows * plan.padded + columns)
+    dtype, size = edges.scalars.dtype, edges.scalars.element_size()
+    n_sums = len(plan.terms) + len(plan.extra)
+    wide = n_sums * plan.n_scalars * plan.padded
+    chunk = max(min(_CHUNK_BYTES // max(wide * size, 1) // 12 * 12, 96), 12)
+    batch = max(min(_BATCH_BYTES // max(plan.padded * size, 1), WINDOW), 8)
+    n_scratch = batch * plan.padded + chunk * (wide + sum(p.columns for p in plan.products))
     arguments = (
         chunk,
         lanes(size),
@@ -125,21 +119,37 @@ def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...
         plan.c_in,
         edges.row_ptr.numpy(),
         edges.source.numpy(),
-        empty_if_none(edges.edge, torch.int32, 0),
+        _array(edges.edge, torch.int32, 0),
         edges.scalars.detach().contiguous().numpy(),
-        empty_if_none(edges.pre, dtype, 0, 2),
-        empty_if_none(edges.pre_flip, torch.int8, 0),
-        empty_if_none(edges.post, dtype, 0, 2),
-        empty_if_none(edges.post_flip, torch.int8, 0),
-        edges.scalars.new_tensor(-1.0 if edges.conjugate else 1.0).numpy()[()],
+        _array(edges.pre, dtype, 0, 2),
+        _array(edges.pre_flip, torch.int8, 0),
+        _array(edges.post, dtype, 0, 2),
+        _array(edges.post_flip, torch.int8, 0),
+        np.dtype(str(dtype).removeprefix("torch.")).type(-1 if edges.conjugate else 1),
         plan.blocks,
         plan.terms,
+        plan.extra,
         plan.product_table,
-        plan.run_table,
+        copies,
         batch,
         plan.padded,
     )
-    return arguments, lambda: _empty(n_scratch, dtype)
+
+    def scratch() -> tuple[Any, Any, Any]:
+        factors = _empty((len(plan.terms) + 1) * plan.n_scalars * WINDOW, dtype)
+        table = _empty((plan.max_order + 2) * 2 * WINDOW, dtype)
+        return (
+            factors.reshape(len(plan.terms) + 1, plan.n_scalars, WINDOW),
+            table.reshape(plan.max_order + 2, 2, WINDOW),
+            _empty(n_scratch, dtype),
+        )
+
+    return arguments, scratch
+
+
+def _array(value: Tensor | None, dtype: torch.dtype, *shape: int) -> Any:
+    """A numpy view; an empty array stands for None, since compiled loops want one type."""
+    return (torch.empty(shape, dtype=dtype) if value is None else value.detach().contiguous()).numpy()
 
 
 def _empty(size: int, dtype: torch.dtype) -> Any:

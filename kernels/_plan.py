@@ -1,45 +1,63 @@
 """How the weight is cut for the CPU: which sums each output column needs, and where they stand in memory.
 
-A column of an out block is a sum over terms τ of (weight component) · A_τ, where A_τ sums the sources with one more
-scalar τ(e) that the post-rotation turns into: with c, s = cos, sin(order·beta) and f = post_flip,
+A column of an out block is a sum over terms τ of (a component of the weight) · A_τ, where A_τ sums the sources with one
+more scalar τ(e) that the post-rotation turns into. With c, s = cos, sin(order·beta) and f = post_flip:
 
-    out_0 = W_0 A_c - W_1 A_s        out_1 = W_0 A_fs + W_1 A_fc        (dim 2)        out = W A_(c f^parity)    (dim 1)
+    dim 1:  out = W A_(c f^parity)
+    dim 2:  out_0 = W_0 A_c - W_1 A_s,   out_1 = W_0 A_fs + W_1 A_fc
 
-Columns that need the same terms stand side by side and are one matrix product per chunk of targets.
+Columns that need the same terms stand side by side and are one matrix product per chunk of targets. Without f, dim 2 is
+a complex product and takes three real ones instead of four (Gauss), A_(c+s) being one addition per target:
+
+    k_1 = W_0 A_(c+s),   k_2 = (W_1 - W_0) A_c,   k_3 = -(W_0 + W_1) A_s,   out_0 = k_1 + k_3,   out_1 = k_1 + k_2
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from gaugenet.kernels._reference import TransportBlock
 
-Term = tuple[int, int, int]
-"""(order, 0 cos or 1 sin, 1 if times post_flip)"""
+
+class Term(NamedTuple):
+    order: int
+    kind: int
+    """0 cos, 1 sin, 2 their sum."""
+    flip: int
+    """1: times post_flip."""
+
+
+class Part(NamedTuple):
+    term: int
+    """Position of the term in the product."""
+    sign: int
+    row: int
+    """First row of the weight."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Columns of one product that hold one component of one out block (or several, where nothing tells them apart)."""
+    """Columns of one product: some rows of the weight, and the columns of the result that they contribute to."""
 
-    column: int
+    terms: tuple[Term, ...]
+    parts: tuple[Part, ...]
+    outs: tuple[int, ...]
     width: int
-    out: int
-    parts: tuple[tuple[int, int, int], ...]
-    """(position of the term in the product, sign, first row of the weight)"""
+    column: int = 0
+    """First column in the product."""
 
 
 @dataclass(frozen=True)
 class Product:
     terms: tuple[int, ...]
-    """Consecutive indices into `Plan.terms`."""
+    """Consecutive indices into the sums."""
     pieces: tuple[Piece, ...]
     columns: int
     """Columns, padded to whole vectors."""
@@ -52,10 +70,14 @@ class Plan:
     blocks: NDArray[np.int64]
     """[·, 5] in blocks: order, parity, dim, multiplicity, first column."""
     terms: NDArray[np.int64]
-    """[·, 3]"""
+    """[·, 3] sums over edges"""
+    extra: NDArray[np.int64]
+    """[·, 2] further sums: of two of those before"""
     products: tuple[Product, ...]
     product_table: NDArray[np.int64]
-    run_table: NDArray[np.int64]
+    """[·, 5] as `_blocked.conv_range` reads it, like the next two."""
+    scatter_table: NDArray[np.int64]
+    gather_table: NDArray[np.int64]
     n_scalars: int
     c_in: int
     padded: int
@@ -65,30 +87,28 @@ class Plan:
     """Numbers in the packed weight."""
     max_order: int
 
-    def _views(self, packed: Tensor) -> Iterator[tuple[Piece, int, int, Tensor]]:
-        """Each part of each piece as (piece, sign, weight row, [B, C_in, width] view of the packed weight)."""
+    def _views(self, packed: Tensor) -> Iterator[tuple[Piece, Part, Tensor]]:
+        """Each part of each piece, with its [B, C_in, width] view of the packed weight."""
         for p in self.products:
             inner = len(p.terms) * self.n_scalars * self.padded
             matrix = packed[p.offset : p.offset + inner * p.columns]
             matrix = matrix.view(len(p.terms), self.n_scalars, self.padded, p.columns)
             for piece in p.pieces:
-                for term, sign, row in piece.parts:
-                    columns = slice(piece.column, piece.column + piece.width)
-                    yield piece, sign, row, matrix[term, :, : self.c_in, columns]
+                for part in piece.parts:
+                    yield piece, part, matrix[part.term, :, : self.c_in].narrow(2, piece.column, piece.width)
 
     def pack(self, weight: Tensor) -> Tensor:
         """[B, C_out, C_in] -> flat matrices, inner dimension (term, b, column of x) first, zeros where padded."""
         packed = weight.new_zeros(self.size)
-        for piece, sign, row, view in self._views(packed):
-            part = weight[:, row : row + piece.width].mT
-            view.copy_(part if sign > 0 else part.neg())
+        for piece, part, view in self._views(packed):
+            view.add_(weight.narrow(1, part.row, piece.width).mT, alpha=part.sign)
         return packed
 
     def unpack(self, packed: Tensor) -> Tensor:
         """The transpose of `pack`: flat matrices -> [B, C_out, C_in], parts of the same weight added in order."""
         weight = packed.new_zeros(self.n_scalars, self.c_out, self.c_in)
-        for piece, sign, row, view in self._views(packed):
-            weight[:, row : row + piece.width].add_(view.mT, alpha=sign)
+        for piece, part, view in self._views(packed):
+            weight.narrow(1, part.row, piece.width).add_(view.mT, alpha=part.sign)
         return weight
 
 
@@ -102,29 +122,35 @@ def make_plan(
     lanes: int,
 ) -> Plan:
     """The plan of one layer; cached, since a layer asks for the same one at every call."""
-    columns = _columns(out_blocks, has_post, has_post_flip)
-    keys: list[tuple[Term, ...]] = list(dict.fromkeys(key for key, _ in columns))
-    terms: list[Term] = list(dict.fromkeys(term for key in keys for term in key))
+    pieces = _pieces(out_blocks, has_post, has_post_flip, lanes)
+    keys = list(dict.fromkeys(piece.terms for piece in pieces))
+    every = list(dict.fromkeys(term for key in keys for term in key))
+    terms = [t for t in every if t.kind < 2]
+    sums = [*terms, *(t for t in every if t.kind == 2)]
+    extra = [(terms.index(t._replace(kind=0)), terms.index(t._replace(kind=1))) for t in sums[len(terms) :]]
     c_in = sum(b.width for b in in_blocks)
-    padded = -(-c_in // lanes) * lanes
-    products, size = [], 0
-    for key in keys:
-        pieces = _merged([piece for k, piece in columns if k == key])
-        wide = -(-sum(p.width for p in pieces) // lanes) * lanes
-        products.append(Product(tuple(terms.index(t) for t in key), tuple(pieces), wide, size))
-        size += len(key) * n_scalars * padded * wide
+    padded = _padded(c_in, lanes)
     inner = n_scalars * padded
+    products: list[Product] = []
+    table: list[list[int]] = []
+    size = before = 0
+    for key in keys:
+        same = _merged([piece for piece in pieces if piece.terms == key])
+        columns = _padded(sum(p.width for p in same), lanes)
+        indices = tuple(sums.index(t) for t in key)
+        products.append(Product(indices, tuple(same), columns, size))
+        table.append([indices[0] * inner, len(key) * inner, size, columns, before])
+        size += len(key) * inner * columns
+        before += columns
     starts = np.cumsum([0, *(b.width for b in in_blocks)])
     return Plan(
-        blocks=np.array([[*b, s] for b, s in zip(in_blocks, starts)], np.int64).reshape(-1, 5),
-        terms=np.array(terms, np.int64).reshape(-1, 3),
+        blocks=_table([[*b, s] for b, s in zip(in_blocks, starts)], 5),
+        terms=_table(terms, 3),
+        extra=_table(extra, 2),
         products=tuple(products),
-        product_table=np.array(
-            [[p.terms[0] * inner, len(p.terms) * inner, p.offset, p.columns] for p in products], np.int64
-        ).reshape(-1, 4),
-        run_table=np.array(
-            [[q, *run] for q, p in enumerate(products) for run in _runs(p.pieces)], np.int64
-        ).reshape(-1, 4),
+        product_table=_table(table, 5),
+        scatter_table=_table(_scatter(products), 6),
+        gather_table=_table(_gather(products), 6),
         n_scalars=n_scalars,
         c_in=c_in,
         padded=padded,
@@ -134,58 +160,93 @@ def make_plan(
     )
 
 
-def _columns(
-    out_blocks: tuple[TransportBlock, ...], has_post: bool, has_post_flip: bool
-) -> list[tuple[tuple[Term, ...], Piece]]:
-    """The terms of each component of each out block, and its columns (their place in the product still 0)."""
-    flip, columns, out = int(has_post_flip), [], 0
+def _padded(width: int, lanes: int) -> int:
+    return -(-width // lanes) * lanes
+
+
+def _table(rows: object, width: int) -> NDArray[np.int64]:
+    return np.array(rows, np.int64).reshape(-1, width)
+
+
+def _pieces(out_blocks: tuple[TransportBlock, ...], has_post: bool, has_post_flip: bool, lanes: int) -> list[Piece]:
+    """What each component of each out block is a sum of (their places in the products still 0)."""
+    flip, pieces, out = int(has_post_flip), [], 0
+    copies: dict[int, int] = {}
+    for block in out_blocks:
+        if block.dim == 2:
+            copies[block.order] = copies.get(block.order, 0) + block.multiplicity
     for block in out_blocks:
         order, m = (block.order if has_post else 0), block.multiplicity
+        first, second = out, out + m
+        c, s = Term(order, 0, 0), Term(order, 1, 0)
         if block.dim == 1:
-            term: Term = (order, 0, flip * block.parity)
-            columns.append(((term,), Piece(0, m, out, ((0, 1, out),))))
+            pieces.append(Piece((c._replace(flip=flip * block.parity),), (Part(0, 1, out),), (out,), m))
         elif order == 0:
-            columns.append((((0, 0, 0),), Piece(0, m, out, ((0, 1, out),))))
-            columns.append((((0, 0, flip),), Piece(0, m, out + m, ((0, 1, out + m),))))
+            pieces.append(Piece((c,), (Part(0, 1, first),), (first,), m))
+            pieces.append(Piece((c._replace(flip=flip),), (Part(0, 1, second),), (second,), m))
+        elif has_post_flip:
+            flipped = (s._replace(flip=1), c._replace(flip=1))
+            pieces.append(Piece((c, s), (Part(0, 1, first), Part(1, -1, second)), (first,), m))
+            pieces.append(Piece(flipped, (Part(0, 1, first), Part(1, 1, second)), (second,), m))
+        elif 3 * _padded(copies[order], lanes) < 2 * _padded(2 * copies[order], lanes):
+            pieces.append(Piece((c,), (Part(0, 1, second), Part(0, -1, first)), (second,), m))
+            pieces.append(Piece((s,), (Part(0, -1, first), Part(0, -1, second)), (first,), m))
+            pieces.append(Piece((Term(order, 2, 0),), (Part(0, 1, first),), (first, second), m))
         else:
-            plain: tuple[Term, ...] = ((order, 0, 0), (order, 1, 0))
-            flipped: tuple[Term, ...] = ((order, 0, flip), (order, 1, flip))
-            columns.append((plain, Piece(0, m, out, ((0, 1, out), (1, -1, out + m)))))
-            columns.append((flipped, Piece(0, m, out + m, ((0, 1, out + m), (1, 1, out)))))
+            pieces.append(Piece((c, s), (Part(0, 1, first), Part(1, -1, second)), (first,), m))
+            pieces.append(Piece((c, s), (Part(1, 1, first), Part(0, 1, second)), (second,), m))
         out += block.width
-    return [(key, piece) for key, piece in columns if piece.width]
+    return [piece for piece in pieces if piece.width]
 
 
 def _merged(pieces: list[Piece]) -> list[Piece]:
-    """Pieces side by side in a product; joined where columns, rows and signs simply go on."""
+    """Pieces side by side in a product; joined where columns of the result, rows and signs simply go on."""
     merged: list[Piece] = []
     column = 0
     for piece in pieces:
         last = merged[-1] if merged else None
-        goes_on = last is not None and all(
-            (t, s, row) == (t_, s_, row_ + last.width)
-            for (t, s, row), (t_, s_, row_) in zip(piece.parts, last.parts, strict=True)
-        )
-        if last is not None and goes_on and piece.out == last.out + last.width:
-            merged[-1] = Piece(last.column, last.width + piece.width, last.out, last.parts)
+        if last is not None and _goes_on(last, piece):
+            merged[-1] = replace(last, width=last.width + piece.width)
         else:
-            merged.append(Piece(column, piece.width, piece.out, piece.parts))
+            merged.append(replace(piece, column=column))
         column += piece.width
     return merged
 
 
-def _runs(pieces: tuple[Piece, ...]) -> list[tuple[int, int, int]]:
-    """(column of the product, column of the result, width), joined where both go on."""
-    runs: list[tuple[int, int, int]] = []
-    for piece in pieces:
-        column, out, width = runs[-1] if runs else (0, 0, 0)
-        if runs and (column + width, out + width) == (piece.column, piece.out):
-            runs[-1] = (column, out, width + piece.width)
+def _goes_on(last: Piece, piece: Piece) -> bool:
+    parts = tuple(Part(t, s, row + last.width) for t, s, row in last.parts)
+    return parts == piece.parts and tuple(o + last.width for o in last.outs) == piece.outs
+
+
+def _scatter(products: list[Product]) -> list[list[int]]:
+    """column of the result, width, then product and column of its one or two contributions (-1: none)"""
+    found: dict[tuple[int, int], list[int]] = {}
+    for q, p in enumerate(products):
+        for piece in p.pieces:
+            for out in piece.outs:
+                found.setdefault((out, piece.width), []).extend((q, piece.column))
+    rows: list[list[int]] = []
+    for (out, width), where in sorted(found.items()):
+        row = [out, width, *where, *([-1, -1] if len(where) == 2 else [])]
+        last = rows[-1] if rows else None
+        if last is not None and _continues(last, row):
+            last[1] += width
         else:
-            runs.append((piece.column, piece.out, piece.width))
-    return runs
+            rows.append(row)
+    return rows
 
 
-def empty_if_none(value: Tensor | None, dtype: torch.dtype, *shape: int) -> NDArray[np.generic]:
-    """A numpy view; an empty array stands for None, since compiled loops want one type."""
-    return np.asarray(torch.empty(shape, dtype=dtype) if value is None else value.contiguous().numpy())
+def _continues(last: list[int], row: list[int]) -> bool:
+    w = last[1]
+    second = last[5] + w if last[4] >= 0 else -1
+    return row[:1] + row[2:] == [last[0] + w, last[2], last[3] + w, last[4], second]
+
+
+def _gather(products: list[Product]) -> list[list[int]]:
+    """product, its column, width, then the one or two columns of the gradient to add (-1: none), 0"""
+    rows = []
+    for q, p in enumerate(products):
+        for piece in p.pieces:
+            second = piece.outs[1] if len(piece.outs) == 2 else -1
+            rows.append([q, piece.column, piece.width, piece.outs[0], second, 0])
+    return rows

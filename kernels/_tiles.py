@@ -59,9 +59,7 @@ class _Code:
         self.builder.store(value, pointer, align=self.itemsize)
 
     def broadcast(self, value: Any) -> Any:
-        one = self.builder.insert_element(
-            ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
-        )
+        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
         mask = ir.Constant(ir.VectorType(ir.IntType(32), self.vector.count), [0] * self.vector.count)
         return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), mask)
 
@@ -190,9 +188,7 @@ def _emit_tile(
     right = [code.load(w, builder.add(w_at, column[j])) for j in range(nv)]
     updated = []
     for i in range(mr):
-        left = builder.load(
-            code.address(a, builder.add(a_at, a_offset[i])), align=code.itemsize, typ=code.scalar
-        )
+        left = builder.load(code.address(a, builder.add(a_at, a_offset[i])), align=code.itemsize, typ=code.scalar)
         left = code.broadcast(left)
         updated.append([code.multiply_add(left, right[j], sums[i][j]) for j in range(nv)])
     for phi, init, value in (
