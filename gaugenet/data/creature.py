@@ -56,7 +56,8 @@ class Creature:
         each, t, length = self._to_axes(points)
         d, share = self._unite(each)
         share /= length
-        normal = points * share.sum(1, keepdims=True) - share @ self.start - (share * t) @ (self.end - self.start)
+        normal = points * share.sum(1, keepdims=True) - np.einsum("pk,kc->pc", share, self.start)
+        normal -= np.einsum("pk,kc->pc", share * t, self.end - self.start)
         return d, normal / np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
 
     def nearest_part(self, points: Array) -> NDArray[np.int64]:
@@ -67,10 +68,13 @@ class Creature:
         """d_k [P, K], the place t in [0, 1] of the next point of each axis, and the distance from it."""
         axis = self.end - self.start
         length2 = np.maximum((axis**2).sum(1), 1e-12)
-        along = points @ axis.T - (self.start * axis).sum(1)
+        # einsum and not @: these products are thin, and threads of a matrix library cost more than they do
+        along = np.einsum("pc,kc->pk", points, axis) - (self.start * axis).sum(1)
         t = np.clip(along / length2, 0.0, 1.0)
         # |p - s - t a|^2 with the squares multiplied out, so that no array of size P x K x 3 is made
-        from_start = (points**2).sum(1)[:, None] - 2.0 * points @ self.start.T + (self.start**2).sum(1)
+        from_start = (
+            (points**2).sum(1)[:, None] - 2.0 * np.einsum("pc,kc->pk", points, self.start) + (self.start**2).sum(1)
+        )
         length = np.sqrt(np.maximum(from_start - t * (2.0 * along - t * length2), 1e-12))
         return length - self.start_radius - t * (self.end_radius - self.start_radius), t, length
 

@@ -1,0 +1,80 @@
+"""Mean and Gaussian curvature of a mesh, at several scales, squashed so that no corner dominates."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaugenet.data.features.laplacian import Laplacian
+from gaugenet.meshes.mesh import TriangleMesh
+
+Array = NDArray[np.float64]
+
+SCALES = (0.0, 0.02, 0.06)
+"""Widths over which curvature is averaged, in square roots of the total area; 0 stands for half an edge."""
+
+
+def mean_curvature(mesh: TriangleMesh, laplacian: Laplacian, *, signed: bool) -> Array:
+    """asinh(H sqrt(A) / sqrt(4 pi)) at each of `SCALES`, [V, 3], from 2 H n = M^-1 L x.
+
+    A: total area; n: normal to the left of which the faces wind, so that a sphere that winds outward has H > 0 (and
+    asinh 1 here). Signed, H changes its sign with the winding. Unsigned, and on one-sided surfaces always, it is |H|.
+
+    Raises:
+        ValueError: the mesh has no positions.
+    """
+    if mesh.vertices is None:
+        raise ValueError(
+            f"{mesh.name or 'this mesh'}: mean curvature needs positions, and it has edge lengths only; "
+            "use hks16 or gauss as features"
+        )
+    used = laplacian.mass > 0
+    points = np.where(used[:, None], mesh.vertices, 0.0)
+    centre = laplacian.mass @ points / laplacian.total_area
+    points = np.where(used[:, None], points - centre, 0.0)  # far from the origin L x would lose its digits
+    bend = 0.5 * np.asarray(laplacian.stiffness @ points)  # H n times the vertex area
+    if signed and not mesh.twin_flipped.any():
+        integrated = (bend * _normals(points, mesh.faces)).sum(1)
+    else:
+        integrated = np.linalg.norm(bend, axis=1)
+    return np.arcsinh(_averaged(integrated, mesh, laplacian) * math.sqrt(laplacian.total_area / (4.0 * math.pi)))
+
+
+def gaussian_curvature(mesh: TriangleMesh, laplacian: Laplacian) -> Array:
+    """asinh(K A / 4 pi) / 2 at each of `SCALES`, [V, 3], from the angle defect; 0 defect on the boundary.
+
+    A: total area. Depends on edge lengths only.
+    """
+    from gaugenet.meshes.fans import corner_angles
+    from gaugenet.meshes.topology import boundary_vertices
+
+    angle = np.bincount(mesh.faces.ravel(), corner_angles(mesh.edge_lengths).ravel(), minlength=mesh.n_vertices)
+    inside = (laplacian.mass > 0) & ~boundary_vertices(mesh)
+    defect = np.where(inside, 2.0 * math.pi - angle, 0.0)
+    return 0.5 * np.arcsinh(_averaged(defect, mesh, laplacian) * laplacian.total_area / (4.0 * math.pi))
+
+
+def _normals(points: Array, faces: NDArray[np.int64]) -> Array:
+    """[V, 3] unit normals, the mean of the faces' weighted by area; 0 where there is none."""
+    a, b, c = (points[faces[:, k]] for k in range(3))
+    normal = np.cross(b - a, c - a)
+    total = np.stack([np.bincount(faces.ravel(), np.repeat(normal[:, k], 3), len(points)) for k in range(3)], 1)
+    return np.asarray(total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-300))
+
+
+def _averaged(integrated: Array, mesh: TriangleMesh, laplacian: Laplacian) -> Array:
+    """Densities [V, 3] of what is integrated over vertex areas, after two implicit steps of heat flow per scale."""
+    from scipy.sparse import diags_array
+    from scipy.sparse.linalg import splu
+
+    mass = np.where(laplacian.mass > 0, laplacian.mass, 1.0)
+    out = np.empty((len(mass), len(SCALES)))
+    for column, scale in enumerate(SCALES):
+        width = scale * math.sqrt(laplacian.total_area) if scale else 0.5 * float(mesh.edge_lengths.mean())
+        # heat that flows for time t from a point spreads to E|x|^2 = 4 t; half of it in either step
+        step = (diags_array(mass) + (width**2 / 8.0) * laplacian.stiffness).tocsc()
+        factor = splu(step, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+        out[:, column] = factor.solve(mass * factor.solve(integrated))
+    return np.where((laplacian.mass > 0)[:, None], out, 0.0)
