@@ -1,0 +1,171 @@
+"""What training sees: `SurfaceSample`s, and the way to them from any data set of labelled meshes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaugenet.data.features import FeatureCache, FeatureSpec
+from gaugenet.data.labelled import IGNORED, LabelKind, LabelledMesh
+from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.mesh import TriangleMesh
+from gaugenet.meshes.neighborhoods import Nearest, Neighborhood
+
+if TYPE_CHECKING:
+    from gaugenet.meshes.cache import GeometryCache
+    from gaugenet.meshes.precompute import Mode
+
+Progress = Callable[[int, int, str], None]
+"""Called after each surface with the number done, the number in all, and the surface's name."""
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceSample:
+    """One surface, ready for a network."""
+
+    name: str
+    geometry: MeshGeometry
+    features: Tensor
+    """float32 [V, n_features], scalars at the vertices of the mesh."""
+    labels: Tensor
+    """int64 [V], or [F] where faces are labelled: class indices, `IGNORED` where there is none."""
+    label_kind: LabelKind
+    faces: Tensor | None
+    """int64 [F, 3] where faces are labelled, else None."""
+    mesh: TriangleMesh
+    """With the way back to the vertices and faces of the file."""
+    path: Path | None = None
+
+    def replace(self, **changes: Any) -> SurfaceSample:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+
+@runtime_checkable
+class SurfaceDataset(Protocol):
+    """Named splits of labelled meshes with one set of classes: `ArticulatedDataset`, `FolderDataset`."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def label_kind(self) -> LabelKind: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def class_values(self) -> tuple[int, ...]:
+        """The label by which files mean each class."""
+        ...
+
+    @property
+    def n_classes(self) -> int: ...
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Those that are there, of train, val, test."""
+        ...
+
+    def size(self, split: str) -> int: ...
+
+    def meshes(self, split: str) -> Iterator[LabelledMesh]: ...
+
+
+def prepare(
+    dataset: SurfaceDataset,
+    neighborhood: Neighborhood = Nearest(24),  # noqa: B008  (immutable)
+    *,
+    mode: Mode = "smooth",
+    features: str | FeatureSpec = "hks16+curvature",
+    cache: GeometryCache | None = None,
+    splits: Iterable[str] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, list[SurfaceSample]]:
+    """Geometry and features of all surfaces of a data set, by split, in its order.
+
+    Args:
+        dataset: labelled meshes.
+        neighborhood, mode: as of `compute_geometry`.
+        features: e.g. ``"hks16+curvature"``; see `FeatureSpec`.
+        cache: where geometry is kept between runs, and features in its folder ``features``; None for nowhere.
+        splits: which; None for all there are.
+        progress: called after each surface.
+
+    Raises:
+        ValueError: a mesh or its labels are refused, or the features do not exist on it; the error names the file.
+    """
+    spec = FeatureSpec.parse(features)
+    wanted = tuple(dataset.splits if splits is None else splits)
+    total = sum(dataset.size(split) for split in wanted)
+    samples: dict[str, list[SurfaceSample]] = {split: [] for split in wanted}
+    done = 0
+    for split in wanted:
+        for surface in dataset.meshes(split):
+            samples[split].append(
+                prepare_mesh(
+                    surface.mesh,
+                    neighborhood,
+                    mode=mode,
+                    features=spec,
+                    cache=cache,
+                    labels=surface.labels,
+                    label_kind=surface.label_kind,
+                    name=surface.name,
+                    path=surface.path,
+                )
+            )
+            done += 1
+            if progress is not None:
+                progress(done, total, surface.name)
+    return samples
+
+
+def prepare_mesh(
+    mesh: TriangleMesh,
+    neighborhood: Neighborhood = Nearest(24),  # noqa: B008  (immutable)
+    *,
+    mode: Mode = "smooth",
+    features: str | FeatureSpec = "hks16+curvature",
+    cache: GeometryCache | None = None,
+    labels: np.ndarray[Any, Any] | None = None,
+    label_kind: LabelKind = "vertex",
+    name: str = "",
+    path: Path | None = None,
+) -> SurfaceSample:
+    """One surface, ready for a network; without labels all are `IGNORED`. Arguments as of `prepare`.
+
+    Raises:
+        ValueError: the features do not exist on the mesh, or the labels have another length than it.
+    """
+    by_face = label_kind == "face"
+    n = mesh.n_faces if by_face else mesh.n_vertices
+    if labels is None:
+        labels = np.full(n, IGNORED)
+    if labels.shape != (n,):
+        raise ValueError(f"{name or mesh.name}: expected one label per {label_kind}, {n} in all; got {len(labels)}")
+    if cache is None:
+        from gaugenet.meshes.precompute import compute_geometry
+
+        geometry = compute_geometry(mesh, neighborhood, mode=mode)
+        values = FeatureSpec.parse(features).compute(mesh)
+    else:
+        geometry = cache.get(mesh, neighborhood, mode=mode)
+        values = FeatureCache(Path(cache.folder) / "features").get(mesh, features)
+    return SurfaceSample(
+        name=name or mesh.name,
+        geometry=geometry,
+        features=values,
+        labels=torch.from_numpy(np.ascontiguousarray(labels, np.int64)),
+        label_kind=label_kind,
+        faces=torch.from_numpy(np.ascontiguousarray(mesh.faces, np.int64)) if by_face else None,
+        mesh=mesh,
+        path=path,
+    )
