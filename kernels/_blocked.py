@@ -52,7 +52,7 @@ def _factors(
     table: Real,
     factors: Real,
 ) -> None:
-    """factors[τ, b, i] = τ(e0 + i) scalars[e0 + i, b]; factors [terms, B, WINDOW], the last plane of `table` is free."""
+    """factors[τ, b, i] = τ(e0 + i) scalars[e0 + i, b]; factors [terms + 1, B, >= n]."""
     if post.shape[0] > 0:
         _powers(post, e0, n, edge, sign, table)
     n_scalars = scalars.shape[1]
@@ -161,7 +161,7 @@ def _aggregate(
                     count,
                     flat_factors,
                     start - e0,
-                    WINDOW,
+                    factors.shape[2],
                     1,
                     transported,
                     0,
@@ -182,7 +182,102 @@ def _aggregate(
 
 
 @njit(cache=True, nogil=True)
-def conv_range(
+def _contract(
+    p0: int,
+    n: int,
+    chunk: int,
+    lanes: int,
+    wide: int,
+    sums: Real,
+    weight: Real,
+    products: Int64,
+    scatter: Int64,
+    contracted: Real,
+    out: Real,
+    c_out: int,
+) -> None:
+    """out[p0 + p] for p < n: the products of one chunk of sums, their columns copied or added into place."""
+    one = out.dtype.type(1)
+    for q in range(products.shape[0]):
+        a0, inner, w0, columns, before = products[q]
+        for k0 in range(0, inner, _INNER):
+            product(
+                n,
+                columns // lanes,
+                lanes,
+                min(_INNER, inner - k0),
+                sums,
+                a0 + k0,
+                wide,
+                1,
+                weight,
+                w0 + k0 * columns,
+                columns,
+                contracted,
+                chunk * before,
+                columns,
+                k0 > 0,
+            )
+    for r in range(scatter.shape[0]):
+        to, width, q, column, q2, column2 = scatter[r]
+        at, at2 = chunk * products[q, 4] + column, chunk * products[q2, 4] + column2
+        for p in range(n):
+            o = (p0 + p) * c_out + to
+            if q2 < 0:
+                scale(width, contracted, at + p * products[q, 3], out, o, one)
+            else:
+                mix(width, contracted, at + p * products[q, 3], at2 + p * products[q2, 3], out, o, one, one)
+
+
+@njit(cache=True, nogil=True)
+def _outer(
+    p0: int,
+    n: int,
+    chunk: int,
+    lanes: int,
+    wide: int,
+    sums: Real,
+    grad: Real,
+    c_out: int,
+    products: Int64,
+    gather: Int64,
+    gathered: Real,
+    weight_grad: Real,
+) -> None:
+    """weight_grad += sumsᵀ grad[p0 : p0 + n] of one chunk, in the packed layout of the weight."""
+    one = grad.dtype.type(1)
+    for r in range(gather.shape[0]):
+        q, column, width, g, g2 = gather[r]
+        at = chunk * products[q, 4] + column
+        for p in range(n):
+            row = (p0 + p) * c_out
+            if g2 < 0:
+                scale(width, grad, row + g, gathered, at + p * products[q, 3], one)
+            else:
+                mix(width, grad, row + g, row + g2, gathered, at + p * products[q, 3], one, one)
+    for q in range(products.shape[0]):
+        a0, inner, w0, columns, before = products[q]
+        product(
+            inner,
+            columns // lanes,
+            lanes,
+            n,
+            sums,
+            a0,
+            1,
+            wide,
+            gathered,
+            chunk * before,
+            columns,
+            weight_grad,
+            w0,
+            columns,
+            True,
+        )
+
+
+@njit(cache=True, nogil=True)
+def run_range(
     start: int,
     stop: int,
     chunk: int,
@@ -202,137 +297,34 @@ def conv_range(
     terms: Int64,
     extra: Int64,
     products: Int64,
-    copies: Int64,
+    scatter: Int64,
+    gather: Int64,
     batch: int,
     padded: int,
+    c_out: int,
     factors: Real,
     table: Real,
     scratch: Real,
     weight: Real,
     out: Real,
-    c_out: int,
-) -> None:
-    """Rows start .. stop - 1 of the result: aggregate a chunk of targets, contract it, and copy the columns out.
-
-    products [·, 5]: offset in a row of sums, inner dimension, offset in `weight`, columns (a multiple of `lanes`),
-    columns of the products before. copies [·, 6]: column of the result, width, then product and column of one or two
-    contributions (second product -1: none).
-    """
-    wide = (terms.shape[0] + extra.shape[0]) * scalars.shape[1] * padded
-    transported = scratch[: batch * padded]
-    sums = scratch[batch * padded : batch * padded + chunk * wide]
-    contracted = scratch[batch * padded + chunk * wide :]
-    transported[:] = 0
-    one = sign * sign
-    for p0 in range(start, stop, chunk):
-        p1 = min(p0 + chunk, stop)
-        _aggregate(
-            p0,
-            p1,
-            lanes,
-            x,
-            c_in,
-            row_ptr,
-            source,
-            edge,
-            scalars,
-            pre,
-            pre_flip,
-            post,
-            post_flip,
-            sign,
-            blocks,
-            terms,
-            extra,
-            batch,
-            padded,
-            transported,
-            factors,
-            table,
-            sums,
-        )
-        for q in range(products.shape[0]):
-            a0, inner, w0, columns, before = products[q]
-            for k0 in range(0, inner, _INNER):
-                product(
-                    p1 - p0,
-                    columns // lanes,
-                    lanes,
-                    min(_INNER, inner - k0),
-                    sums,
-                    a0 + k0,
-                    wide,
-                    1,
-                    weight,
-                    w0 + k0 * columns,
-                    columns,
-                    contracted,
-                    chunk * before,
-                    columns,
-                    k0 > 0,
-                )
-        for r in range(copies.shape[0]):
-            to, width, q, column, q2, column2 = copies[r]
-            at, at2 = chunk * products[q, 4] + column, chunk * products[q2, 4] + column2
-            for p in range(p1 - p0):
-                o = (p0 + p) * c_out + to
-                if q2 < 0:
-                    scale(width, contracted, at + p * products[q, 3], out, o, one)
-                else:
-                    mix(
-                        width,
-                        contracted,
-                        at + p * products[q, 3],
-                        at2 + p * products[q2, 3],
-                        out,
-                        o,
-                        one,
-                        one,
-                    )
-
-
-@njit(cache=True, nogil=True)
-def weight_grad_range(
-    start: int,
-    stop: int,
-    chunk: int,
-    lanes: int,
-    x: Real,
-    c_in: int,
-    row_ptr: Int32,
-    source: Int32,
-    edge: Int32,
-    scalars: Real,
-    pre: Real,
-    pre_flip: Signs,
-    post: Real,
-    post_flip: Signs,
-    sign: Any,
-    blocks: Int64,
-    terms: Int64,
-    extra: Int64,
-    products: Int64,
-    copies: Int64,
-    batch: int,
-    padded: int,
-    factors: Real,
-    table: Real,
-    scratch: Real,
-    weight: Real,
     grad: Real,
-    c_out: int,
+    weight_grad: Real,
 ) -> None:
-    """weight += Σ over targets start .. stop - 1 of sumsᵀ grad, in the packed layout of `conv_range`.
+    """Targets start .. stop - 1: aggregate a chunk, then use it for the result, the weight gradient, or both.
 
-    copies [·, 6]: product, its column, width, then one or two columns of `grad` to add (second -1: none), unused.
+    An empty `out` or `weight_grad` (and `weight`, `grad` with it) is left alone.
+    products [·, 5]: offset in a row of sums, inner dimension, offset in `weight`, columns (a multiple of `lanes`),
+    columns of the products before. scatter [·, 6]: column of the result, width, then product and column of one or two
+    contributions (second product -1: none). gather [·, 5]: product, its column, width, then one or two columns of
+    `grad` to add (second -1: none).
     """
     wide = (terms.shape[0] + extra.shape[0]) * scalars.shape[1] * padded
     transported = scratch[: batch * padded]
     sums = scratch[batch * padded : batch * padded + chunk * wide]
-    gathered = scratch[batch * padded + chunk * wide :]
+    columns = scratch[batch * padded + chunk * wide :]
+    gathered = columns[columns.shape[0] // 2 :]
     transported[:] = 0
     gathered[:] = 0
-    one = sign * sign
     for p0 in range(start, stop, chunk):
         p1 = min(p0 + chunk, stop)
         _aggregate(
@@ -360,31 +352,7 @@ def weight_grad_range(
             table,
             sums,
         )
-        for r in range(copies.shape[0]):
-            q, column, width, g, g2, _ = copies[r]
-            at = chunk * products[q, 4] + column
-            for p in range(p1 - p0):
-                row = (p0 + p) * c_out
-                if g2 < 0:
-                    scale(width, grad, row + g, gathered, at + p * products[q, 3], one)
-                else:
-                    mix(width, grad, row + g, row + g2, gathered, at + p * products[q, 3], one, one)
-        for q in range(products.shape[0]):
-            a0, inner, w0, columns, before = products[q]
-            product(
-                inner,
-                columns // lanes,
-                lanes,
-                p1 - p0,
-                sums,
-                a0,
-                1,
-                wide,
-                gathered,
-                chunk * before,
-                columns,
-                weight,
-                w0,
-                columns,
-                True,
-            )
+        if out.shape[0] > 0:
+            _contract(p0, p1 - p0, chunk, lanes, wide, sums, weight, products, scatter, columns, out, c_out)
+        if weight_grad.shape[0] > 0:
+            _outer(p0, p1 - p0, chunk, lanes, wide, sums, grad, c_out, products, gather, gathered, weight_grad)

@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from gaugenet.kernels._plan import Plan, make_plan
@@ -40,21 +39,7 @@ def conv(
     out_blocks: Sequence[TransportBlock],
 ) -> Tensor:
     """`gaugenet.kernels._reference.conv`, to rounding."""
-    from gaugenet.kernels._blocked import conv_range
-
-    dtype = edges.scalars.dtype
-    plan = _plan(edges, in_blocks, out_blocks)
-    n_target = edges.row_ptr.shape[0] - 1
-    out = _empty(n_target * plan.c_out, dtype)
-    packed = plan.pack(weight.detach().to(dtype)).numpy()
-    arguments, scratch = _arguments(x, edges, plan, plan.scatter_table)
-
-    def run(start: int, stop: int) -> None:
-        conv_range(start, stop, *arguments, *scratch(), packed, out, plan.c_out)
-
-    n_parts = min(4 * torch.get_num_threads(), -(-n_target // int(arguments[0]))) if torch.get_num_threads() > 1 else 1
-    _in_parallel(run, _cuts(n_target, n_parts))
-    return torch.from_numpy(out).view(n_target, plan.c_out).to(x.dtype)
+    return _run(x, weight, None, edges, _plan(edges, in_blocks, out_blocks))[0].to(x.dtype)
 
 
 def weight_grad(
@@ -65,25 +50,62 @@ def weight_grad(
     out_blocks: Sequence[TransportBlock],
 ) -> Tensor:
     """`gaugenet.kernels._reference.weight_grad`, to rounding."""
-    from gaugenet.kernels._blocked import weight_grad_range
+    return _run(x, None, grad, edges, _plan(edges, in_blocks, out_blocks))[1].to(x.dtype)
+
+
+def backward(
+    x: Tensor,
+    weight: Tensor,
+    grad: Tensor,
+    edges: EdgeArrays,
+    reverse: EdgeArrays,
+    in_blocks: Sequence[TransportBlock],
+    out_blocks: Sequence[TransportBlock],
+) -> tuple[Tensor, Tensor]:
+    """Both gradients. The sums over the reversed edges give the weight gradient too, as the transposed operator's:
+    dW_bᵀ = Σ_e scalars[e, b] (Pre_e x[source_e]) (Post_eᵀ grad[target_e])ᵀ. That is one aggregation less, unless the
+    reversed edges have so many more terms that their products cost more than it saves."""
+    plan, reverse_plan = _plan(edges, in_blocks, out_blocks), _plan(reverse, out_blocks, in_blocks)
+    if reverse_plan.cost > 1.25 * plan.cost:
+        to_x, _ = _run(grad, weight.mT, None, reverse, reverse_plan)
+        return to_x.to(x.dtype), weight_grad(x, grad, edges, in_blocks, out_blocks)
+    to_x, transposed = _run(grad, weight.mT, x, reverse, reverse_plan)
+    return to_x.to(x.dtype), transposed.mT.contiguous().to(x.dtype)
+
+
+def _run(x: Tensor, weight: Tensor | None, grad: Tensor | None, edges: EdgeArrays, plan: Plan) -> tuple[Tensor, Tensor]:
+    """The result where `weight` is given, and the weight gradient where `grad` is (else empty)."""
+    from gaugenet.kernels._blocked import run_range
 
     dtype = edges.scalars.dtype
-    plan = _plan(edges, in_blocks, out_blocks)
     n_target = edges.row_ptr.shape[0] - 1
-    cuts = _cuts(n_target, min(_MAX_SEGMENTS, n_target // _SEGMENT))
-    partial = torch.zeros(len(cuts), plan.size, dtype=dtype)
+    if 0 in (n_target, plan.c_in, plan.c_out, plan.n_scalars):
+        weight_shape = (plan.n_scalars, plan.c_out, plan.c_in)
+        return torch.zeros(n_target, plan.c_out, dtype=dtype), torch.zeros(weight_shape, dtype=dtype)
+    arguments, scratch = _arguments(x, edges, plan)
+    none = np.empty(0, _empty(0, dtype).dtype)
+    out = none if weight is None else _empty(n_target * plan.c_out, dtype)
+    packed = none if weight is None else plan.pack(weight.detach().to(dtype)).numpy()
+    flat_grad = none if grad is None else grad.detach().to(dtype).contiguous().view(-1).numpy()
+    if grad is None:
+        threads = torch.get_num_threads()
+        cuts = _cuts(n_target, 1 if threads == 1 else min(4 * threads, -(-n_target // int(arguments[0]))))
+    else:
+        cuts = _cuts(n_target, min(_MAX_SEGMENTS, n_target // _SEGMENT))
+    partial = torch.zeros(len(cuts), 0 if grad is None else plan.size, dtype=dtype)
     views = {start: partial[i].numpy() for i, (start, _) in enumerate(cuts)}
-    flat_grad = grad.detach().to(dtype).contiguous().view(-1).numpy()
-    arguments, scratch = _arguments(x, edges, plan, plan.gather_table)
 
     def run(start: int, stop: int) -> None:
-        weight_grad_range(start, stop, *arguments, *scratch(), views[start], flat_grad, plan.c_out)
+        run_range(start, stop, *arguments, *scratch(), packed, out, flat_grad, views[start])
 
     _in_parallel(run, cuts)
+    result = torch.from_numpy(out).view(-1, plan.c_out) if weight is not None else torch.empty(0, dtype=dtype)
+    if grad is None:
+        return result, partial
     total = partial[0]
     for part in partial[1:]:
         total += part
-    return plan.unpack(total).to(x.dtype)
+    return result, plan.unpack(total)
 
 
 def _plan(edges: EdgeArrays, in_blocks: Sequence[TransportBlock], out_blocks: Sequence[TransportBlock]) -> Plan:
@@ -99,10 +121,8 @@ def _plan(edges: EdgeArrays, in_blocks: Sequence[TransportBlock], out_blocks: Se
     )
 
 
-def _arguments(
-    x: Tensor, edges: EdgeArrays, plan: Plan, copies: NDArray[np.int64]
-) -> tuple[tuple[Any, ...], Callable[[], tuple[Any, Any, Any]]]:
-    """What both loops take between the range of targets and their scratch, and a maker of that scratch."""
+def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...], Callable[[], tuple[Any, Any, Any]]]:
+    """What the loop takes between the range of targets and their scratch, and a maker of that scratch."""
     from gaugenet.kernels._blocked import WINDOW
     from gaugenet.kernels._tiles import lanes
 
@@ -111,7 +131,8 @@ def _arguments(
     wide = n_sums * plan.n_scalars * plan.padded
     chunk = max(min(_CHUNK_BYTES // max(wide * size, 1) // 12 * 12, 96), 12)
     batch = max(min(_BATCH_BYTES // max(plan.padded * size, 1), WINDOW), 8)
-    n_scratch = batch * plan.padded + chunk * (wide + sum(p.columns for p in plan.products))
+    n_scratch = batch * plan.padded + chunk * (wide + 2 * sum(p.columns for p in plan.products))
+    stride = WINDOW + lanes(size)  # a power of two would send all rows of the factors to the same few cache sets
     arguments = (
         chunk,
         lanes(size),
@@ -130,16 +151,18 @@ def _arguments(
         plan.terms,
         plan.extra,
         plan.product_table,
-        copies,
+        plan.scatter_table,
+        plan.gather_table,
         batch,
         plan.padded,
+        plan.c_out,
     )
 
     def scratch() -> tuple[Any, Any, Any]:
-        factors = _empty((len(plan.terms) + 1) * plan.n_scalars * WINDOW, dtype)
+        factors = _empty((len(plan.terms) + 1) * plan.n_scalars * stride, dtype)
         table = _empty((plan.max_order + 2) * 2 * WINDOW, dtype)
         return (
-            factors.reshape(len(plan.terms) + 1, plan.n_scalars, WINDOW),
+            factors.reshape(len(plan.terms) + 1, plan.n_scalars, stride),
             table.reshape(plan.max_order + 2, 2, WINDOW),
             _empty(n_scratch, dtype),
         )

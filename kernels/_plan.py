@@ -75,7 +75,7 @@ class Plan:
     """[·, 2] further sums: of two of those before"""
     products: tuple[Product, ...]
     product_table: NDArray[np.int64]
-    """[·, 5] as `_blocked.conv_range` reads it, like the next two."""
+    """[·, 5] as `_blocked.run_range` reads it, like the next two."""
     scatter_table: NDArray[np.int64]
     gather_table: NDArray[np.int64]
     n_scalars: int
@@ -86,6 +86,11 @@ class Plan:
     size: int
     """Numbers in the packed weight."""
     max_order: int
+
+    @property
+    def cost(self) -> int:
+        """Multiply-adds per target in the matrix products."""
+        return int((self.product_table[:, 1] * self.product_table[:, 3]).sum())
 
     def _views(self, packed: Tensor) -> Iterator[tuple[Piece, Part, Tensor]]:
         """Each part of each piece, with its [B, C_in, width] view of the packed weight."""
@@ -150,7 +155,7 @@ def make_plan(
         products=tuple(products),
         product_table=_table(table, 5),
         scatter_table=_table(_scatter(products), 6),
-        gather_table=_table(_gather(products), 6),
+        gather_table=_table(_gather(products), 5),
         n_scalars=n_scalars,
         c_in=c_in,
         padded=padded,
@@ -243,10 +248,10 @@ def _continues(last: list[int], row: list[int]) -> bool:
 
 
 def _gather(products: list[Product]) -> list[list[int]]:
-    """product, its column, width, then the one or two columns of the gradient to add (-1: none), 0"""
+    """product, its column, width, then the one or two columns of the gradient to add (-1: none)"""
     rows = []
     for q, p in enumerate(products):
         for piece in p.pieces:
             second = piece.outs[1] if len(piece.outs) == 2 else -1
-            rows.append([q, piece.column, piece.width, piece.outs[0], second, 0])
+            rows.append([q, piece.column, piece.width, piece.outs[0], second])
     return rows

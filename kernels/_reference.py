@@ -96,22 +96,32 @@ def weight_grad(
     dtype = _sum_dtype(x.dtype)
     scalars, transported, target = _transported(x.to(dtype), edges, in_blocks)
     beta, flip = _angle(edges.post, edges, dtype), _flip(edges.post_flip, edges, dtype)
-    pulled = _apply(
-        grad.to(dtype)[target], None if beta is None else -beta, flip, out_blocks, flip_first=True
-    )
+    pulled = _apply(grad.to(dtype)[target], None if beta is None else -beta, flip, out_blocks, flip_first=True)
     per_scalar = [(scalars[:, b, None] * pulled).T @ transported for b in range(scalars.shape[1])]
     if not per_scalar:
         return x.new_zeros(0, grad.shape[1], x.shape[1])
     return torch.stack(per_scalar).to(x.dtype)
 
 
+def backward(
+    x: Tensor,
+    weight: Tensor,
+    grad: Tensor,
+    edges: EdgeArrays,
+    reverse: EdgeArrays,
+    in_blocks: Sequence[TransportBlock],
+    out_blocks: Sequence[TransportBlock],
+) -> tuple[Tensor, Tensor]:
+    """Gradients to `x` (the transposed operator over the reversed edges) and to `weight`."""
+    to_x = conv(grad, weight.mT, reverse, out_blocks, in_blocks)
+    return to_x, weight_grad(x, grad, edges, in_blocks, out_blocks)
+
+
 def _sum_dtype(dtype: torch.dtype) -> torch.dtype:
     return torch.float32 if dtype in (torch.bfloat16, torch.float16) else dtype
 
 
-def _transported(
-    x: Tensor, edges: EdgeArrays, in_blocks: Sequence[TransportBlock]
-) -> tuple[Tensor, Tensor, Tensor]:
+def _transported(x: Tensor, edges: EdgeArrays, in_blocks: Sequence[TransportBlock]) -> tuple[Tensor, Tensor, Tensor]:
     """Scalars [E, B], Pre_e x[source_e] [E, C_in] and target int64 [E], in the order of this direction."""
     alpha, flip = _angle(edges.pre, edges, x.dtype), _flip(edges.pre_flip, edges, x.dtype)
     transported = _apply(x[edges.source.long()], alpha, flip, in_blocks, flip_first=True)

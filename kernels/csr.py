@@ -35,14 +35,10 @@ def check_csr(row_ptr: Tensor, source: Tensor, n_source: int) -> None:
             raise ValueError(f"{name} holds integers: expected int32 or int64, got {tensor.dtype}")
     n_edges = source.shape[0]
     if max(n_edges, n_source) >= 2**31:
-        raise ValueError(
-            f"edges and sources are counted in int32, got {n_edges} and {n_source}; split the graph"
-        )
+        raise ValueError(f"edges and sources are counted in int32, got {n_edges} and {n_source}; split the graph")
     first, last = int(row_ptr[0]), int(row_ptr[-1])
     if first != 0 or last != n_edges:
-        raise ValueError(
-            f"row_ptr must start at 0 and end at the number of edges {n_edges}, got {first} and {last}"
-        )
+        raise ValueError(f"row_ptr must start at 0 and end at the number of edges {n_edges}, got {first} and {last}")
     if bool((row_ptr[1:] < row_ptr[:-1]).any()):
         raise ValueError("row_ptr must not decrease: sort the edges by target and count them per target")
     if n_edges and (int(source.min()) < 0 or int(source.max()) >= n_source):

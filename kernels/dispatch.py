@@ -40,6 +40,17 @@ class Operator(Protocol):
         out_blocks: Sequence[TransportBlock],
     ) -> Tensor: ...
 
+    def backward(
+        self,
+        x: Tensor,
+        weight: Tensor,
+        grad: Tensor,
+        edges: EdgeArrays,
+        reverse: EdgeArrays,
+        in_blocks: Sequence[TransportBlock],
+        out_blocks: Sequence[TransportBlock],
+    ) -> tuple[Tensor, Tensor]: ...
+
 
 class Problem(NamedTuple):
     """What a choice may depend on."""
@@ -81,9 +92,7 @@ def _why_not_cpu(problem: Problem) -> str | None:
 
 IMPLEMENTATIONS = (
     Implementation("cpu", "aggregate first, blocked to cache, numba", "gaugenet.kernels._cpu", _why_not_cpu),
-    Implementation(
-        "reference", "edge by edge, plain torch", "gaugenet.kernels._reference", lambda problem: None
-    ),
+    Implementation("reference", "edge by edge, plain torch", "gaugenet.kernels._reference", lambda problem: None),
 )
 """Best first. The first without a reason against it runs."""
 
@@ -104,9 +113,7 @@ def choose(device: str, dtype: torch.dtype, implementation: str | None = None) -
     if forced is not None:
         origin = "implementation=" if implementation else f"{VARIABLE}="
         if forced not in reasons:
-            raise ValueError(
-                f"{origin}{forced!r} is no implementation of transport_conv; expected {_listed(reasons)}"
-            )
+            raise ValueError(f"{origin}{forced!r} is no implementation of transport_conv; expected {_listed(reasons)}")
         if reasons[forced] is not None:
             raise ValueError(f"{origin}{forced!r} cannot run here; {_listed(reasons)}")
     for candidate in IMPLEMENTATIONS:

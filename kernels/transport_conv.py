@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gaugenet.kernels import dispatch
-from gaugenet.kernels._reference import EdgeArrays, TransportBlock
+from gaugenet.kernels import _ops
+from gaugenet.kernels._reference import TransportBlock
 from gaugenet.kernels.csr import check_csr, reverse_csr
 from gaugenet.kernels.dispatch import explain
 
@@ -75,11 +75,7 @@ class ConvEdges:
         """
         check_csr(row_ptr, source, n_source)
         n_edges = source.shape[0]
-        if (
-            scalars.dim() != 2
-            or scalars.shape[0] != n_edges
-            or scalars.dtype not in (torch.float32, torch.float64)
-        ):
+        if scalars.dim() != 2 or scalars.shape[0] != n_edges or scalars.dtype not in (torch.float32, torch.float64):
             raise ValueError(
                 f"scalars: expected float32 or float64 [E, B] with E = {n_edges}, got {scalars.dtype} "
                 f"{tuple(scalars.shape)}"
@@ -91,9 +87,7 @@ class ConvEdges:
                 raise ValueError(f"{name}: must hold +1 and -1 only")
         tensors = [t for t in (row_ptr, source, scalars, alpha, flip, beta, post_flip) if t is not None]
         if len({t.device for t in tensors}) != 1:
-            raise ValueError(
-                f"all tensors must be on one device, got {sorted({str(t.device) for t in tensors})}"
-            )
+            raise ValueError(f"all tensors must be on one device, got {sorted({str(t.device) for t in tensors})}")
         row_ptr, source = row_ptr.to(torch.int32).contiguous(), source.to(torch.int32).contiguous()
         return cls(
             n_source,
@@ -165,7 +159,7 @@ def transport_conv(
     if x.dtype in _HALF and weight.dtype == torch.float32:
         weight = weight.to(x.dtype)
     _check(x, weight, edges, flat_in, flat_out)
-    out: Tensor = torch.ops.gaugenet.transport_conv(
+    return _ops.conv(
         x,
         weight,
         edges.scalars,
@@ -184,7 +178,6 @@ def transport_conv(
         flat_out,
         implementation,
     )
-    return out
 
 
 def _cos_sin(angle: Tensor | None, dtype: torch.dtype) -> Tensor | None:
@@ -201,10 +194,6 @@ def _flatten(blocks: Sequence[tuple[int, int, int, int]], name: str) -> list[int
             )
         flat += (order, parity, dim, multiplicity)
     return flat
-
-
-def _unflatten(flat: Sequence[int]) -> tuple[TransportBlock, ...]:
-    return tuple(TransportBlock(*flat[i : i + 4]) for i in range(0, len(flat), 4))
 
 
 def _width(flat: Sequence[int]) -> int:
@@ -239,88 +228,3 @@ def _check(x: Tensor, weight: Tensor, edges: ConvEdges, flat_in: list[int], flat
                 f"edges.{name} requires a gradient, but transport_conv has none with respect to geometry: detach it, "
                 "and keep what is learned in weight"
             )
-
-
-# Everything after `weight` (or `grad`) describes the edges in one direction; the transposed operator is the same call
-# with pre and post, the two CSR triples, and the blocks swapped, and `conjugate` negated.
-_EDGES = (
-    "Tensor scalars, Tensor? pre, Tensor? pre_flip, Tensor? post, Tensor? post_flip, Tensor row_ptr, Tensor source, "
-    "Tensor? edge, Tensor reverse_row_ptr, Tensor reverse_source, Tensor? reverse_edge, bool conjugate, "
-    "int[] in_blocks, int[] out_blocks, str? implementation"
-)
-
-
-def _transposed(args: Sequence[Any]) -> tuple[Any, ...]:
-    (scalars, pre, pre_flip, post, post_flip, row_ptr, source, edge, r_ptr, r_source, r_edge) = args[:11]
-    conjugate, in_blocks, out_blocks, implementation = args[11:]
-    return (
-        *(scalars, post, post_flip, pre, pre_flip, r_ptr, r_source, r_edge, row_ptr, source, edge),
-        *(not conjugate, out_blocks, in_blocks, implementation),
-    )
-
-
-def _edge_arrays(args: Sequence[Any]) -> EdgeArrays:
-    return EdgeArrays(*args[:8], conjugate=args[11])
-
-
-@torch.library.custom_op(
-    "gaugenet::transport_conv", mutates_args=(), schema=f"(Tensor x, Tensor weight, {_EDGES}) -> Tensor"
-)
-def _conv_op(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
-    implementation = dispatch.operator(x, args[14])
-    with torch.autocast(x.device.type, enabled=False):
-        return implementation.conv(x, weight, _edge_arrays(args), _unflatten(args[12]), _unflatten(args[13]))
-
-
-@torch.library.custom_op(
-    "gaugenet::transport_conv_weight_grad",
-    mutates_args=(),
-    schema=f"(Tensor x, Tensor grad, {_EDGES}) -> Tensor",
-)
-def _weight_grad_op(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
-    implementation = dispatch.operator(x, args[14])
-    with torch.autocast(x.device.type, enabled=False):
-        return implementation.weight_grad(
-            x, grad, _edge_arrays(args), _unflatten(args[12]), _unflatten(args[13])
-        )
-
-
-@_conv_op.register_fake
-def _(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
-    return x.new_empty(args[5].shape[0] - 1, weight.shape[1])
-
-
-@_weight_grad_op.register_fake
-def _(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
-    return x.new_empty(args[0].shape[1], grad.shape[1], x.shape[1])
-
-
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs[:13])
-    ctx.rest = inputs[13:]
-
-
-def _conv_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight, *edges = ctx.saved_tensors
-    args = (*edges, *ctx.rest)
-    to_x = to_weight = None
-    if ctx.needs_input_grad[0]:
-        to_x = torch.ops.gaugenet.transport_conv(grad, weight.mT, *_transposed(args))
-    if ctx.needs_input_grad[1]:
-        to_weight = torch.ops.gaugenet.transport_conv_weight_grad(x, grad, *args)
-    return to_x, to_weight, *([None] * 15)
-
-
-def _weight_grad_backward(ctx: Any, grad_weight: Tensor) -> tuple[Tensor | None, ...]:
-    x, grad, *edges = ctx.saved_tensors
-    args = (*edges, *ctx.rest)
-    to_x = to_grad = None
-    if ctx.needs_input_grad[0]:
-        to_x = torch.ops.gaugenet.transport_conv(grad, grad_weight.mT, *_transposed(args))
-    if ctx.needs_input_grad[1]:
-        to_grad = torch.ops.gaugenet.transport_conv(x, grad_weight, *args)
-    return to_x, to_grad, *([None] * 15)
-
-
-_conv_op.register_autograd(_conv_backward, setup_context=_setup)
-_weight_grad_op.register_autograd(_weight_grad_backward, setup_context=_setup)
