@@ -27,7 +27,8 @@ class Laplacian:
     stiffness: Any
     """L, scipy CSR array [V, V], without unit."""
     mass: NDArray[np.float64]
-    """[V] vertex areas, a third of the area of the incident faces; 0 for isolated vertices."""
+    """[V] mixed Voronoi areas, which L x belongs to (thirds of the faces are off by a tenth where vertices of an
+    even mesh have five neighbours); 0 for isolated vertices."""
     component: NDArray[np.int64]
     """[V] the connected component of each vertex, numbered from 0."""
 
@@ -38,7 +39,12 @@ class Laplacian:
     @cached_property
     def spectra(self) -> tuple[Spectrum, ...]:
         """The lowest eigenpairs of each component that has a face."""
-        return tuple(component_spectra(self))
+        from threadpoolctl import threadpool_limits
+
+        # the eigensolver calls for thousands of small products: threads would spend their time waiting for each
+        # other, ten times over where the processor is shared
+        with threadpool_limits(1, user_api="blas"):
+            return tuple(component_spectra(self))
 
 
 def cotan_laplacian(mesh: TriangleMesh) -> Laplacian:
@@ -69,7 +75,21 @@ def cotan_laplacian(mesh: TriangleMesh) -> Laplacian:
     rows = np.concatenate([tail, head, tail, head])
     columns = np.concatenate([head, tail, tail, head])
     stiffness = coo_array((np.concatenate([-w, -w, w, w]), (rows, columns)), shape=(n, n)).tocsr()
-    mass = np.bincount(mesh.faces.ravel(), np.repeat(area / 3.0, 3), minlength=n)
+    mass = np.bincount(mesh.faces.ravel(), _corner_areas(square, weight, area).ravel(), minlength=n)
     links = coo_array((np.ones(len(tail)), (tail, head)), shape=(n, n))
     _, component = connected_components(links, directed=False)
     return Laplacian(stiffness, np.asarray(mass, np.float64), component.astype(np.int64))
+
+
+def _corner_areas(
+    square: NDArray[np.float64], weight: NDArray[np.float64], area: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """[F, 3] what each corner has of its face: its Voronoi cell, or half and quarters of an obtuse triangle.
+
+    (Meyer, Desbrun, Schroeder, Barr 2003, Discrete Differential-Geometry Operators, fig. 4.)
+    """
+    half_edge = 0.25 * square * weight
+    voronoi = half_edge + np.roll(half_edge, 1, axis=1)  # of the two half-edges at the corner
+    obtuse = np.roll(weight, -1, axis=1) < 0  # the angle at corner k is opposite to half-edge k + 1
+    shared = area[:, None] * np.where(obtuse, 0.5, 0.25)
+    return np.where(obtuse.any(1, keepdims=True), shared, voronoi)

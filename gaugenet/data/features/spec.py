@@ -157,11 +157,6 @@ class FeatureSpec:
         Raises:
             ValueError: a feature needs positions and the mesh has none.
         """
-        from threadpoolctl import threadpool_limits
-
-        # the eigensolver calls for thousands of small products: threads would spend their time waiting for each
-        # other, many times over where the processor is shared
-        with threadpool_limits(1, user_api="blas"):
-            laplacian = cotan_laplacian(mesh)
-            columns = [FEATURES[name].compute(mesh, laplacian, number) for name, number in self.terms]
+        laplacian = cotan_laplacian(mesh)
+        columns = [FEATURES[name].compute(mesh, laplacian, number) for name, number in self.terms]
         return torch.from_numpy(np.hstack(columns).astype(np.float32))
