@@ -7,7 +7,6 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy.spatial import ConvexHull, cKDTree
 
 from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
@@ -142,6 +141,8 @@ def icosahedron_faces() -> tuple[Floats, Ints]:
 
 def hull_faces(points: Floats) -> Ints:
     """[F, 3] faces of the convex hull of points round the origin, counter-clockwise from outside."""
+    from scipy.spatial import ConvexHull
+
     faces: Ints = ConvexHull(points).simplices.astype(np.int64)
     a, b, c = (points[faces[:, k]] for k in range(3))
     inward = np.einsum("ni,ni->n", np.cross(b - a, c - a), a + b + c) < 0
@@ -179,6 +180,8 @@ def antipodes(points: Floats) -> Ints:
     Raises:
         ValueError: the points are not symmetric.
     """
+    from scipy.spatial import cKDTree
+
     distance, partner = cKDTree(points).query(-points)
     if distance.max() > 1e-9:
         raise ValueError("expected a set of points that holds the antipode of each of them")

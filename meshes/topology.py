@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
 from gaugenet.meshes.mesh import TriangleMesh
 
@@ -101,9 +99,10 @@ def faces_to_reverse(twin: Ints, twin_flipped: Bools) -> tuple[Bools, Bools]:
     label = _double_cover(n, f, g, odd)
     one_sided = label[0] == label[1]
     if one_sided.any():
-        tree = minimum_spanning_tree(
-            coo_matrix((h + 1.0, (np.minimum(f, g), np.maximum(f, g))), (n, n)).tocsr()
-        )
+        from scipy.sparse import coo_matrix
+        from scipy.sparse.csgraph import minimum_spanning_tree
+
+        tree = minimum_spanning_tree(coo_matrix((h + 1.0, (np.minimum(f, g), np.maximum(f, g))), (n, n)).tocsr())
         # parallel edges between two faces are summed by the sparse format, so the tree names pairs of faces,
         # not edges
         rows, cols = tree.nonzero()
@@ -220,6 +219,9 @@ def _double_cover(n: int, f: Ints, g: Ints, odd: Bools) -> Ints:
 
 
 def _components(n: int, a: Ints, b: Ints) -> tuple[int, Ints]:
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     graph: Any = coo_matrix((np.ones(len(a), np.int8), (a, b)), shape=(n, n))
     count, label = connected_components(graph, directed=False)
     return int(count), label.astype(np.int64)
