@@ -119,7 +119,7 @@ def _aggregate(
     """sums[p - p0, τ, b, :] = Σ_e τ(e) scalars[e, b] Pre_e x[source_e]: itself a small product, factors · transported.
 
     τ runs over `terms` (order, 0 cos or 1 sin, 1 if times post_flip), then over `extra`, sums of two of those before.
-    Edges go by in windows, those of one target in batches; the order of the sum is that of the edges, whatever the cuts.
+    Edges go by in windows, those of one target in batches; however they are cut, they are summed in their order.
     """
     n_scalars, one = scalars.shape[1], sign * sign
     n_rows = terms.shape[0] * n_scalars
@@ -130,12 +130,12 @@ def _aggregate(
             sums[(p - p0) * wide : (p - p0) * wide + n_rows * padded] = 0
     p = p0
     for e0 in range(row_ptr[p0], row_ptr[p1], WINDOW):
-        e1 = min(e0 + WINDOW, np.int64(row_ptr[p1]))
+        e1 = min(e0 + WINDOW, int(row_ptr[p1]))
         _factors(e0, e1 - e0, edge, scalars, post, post_flip, sign, terms, table, factors)
         if pre.shape[0] > 0:
             _powers(pre, e0, e1 - e0, edge, sign, table)
         while p < p1 and row_ptr[p] < e1:
-            first, stop = max(e0, np.int64(row_ptr[p])), min(e1, np.int64(row_ptr[p + 1]))
+            first, stop = max(e0, int(row_ptr[p])), min(e1, int(row_ptr[p + 1]))
             for start in range(first, stop, batch):
                 count = min(batch, stop - start)
                 for k in range(start, start + count):

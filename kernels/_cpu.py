@@ -5,8 +5,9 @@ the few functions that the post-rotation needs (`gaugenet.kernels._plan`); then 
 Nothing of size edges × channels is ever in memory, and the matrix product runs once per target, not once per edge.
 
 Threads are a pool of our own, as many as torch uses: numba's own layers either forbid calls from two threads at once or
-break after a fork. Each row of the result is summed by one thread in the order of its edges; weight gradients are summed
-per fixed segment of targets, then over the segments in order. So results are equal to the bit for any number of threads.
+break after a fork. Each row of the result is summed by one thread in the order of its edges; weight gradients are
+summed per fixed segment of targets, then over the segments in order. So results are equal to the bit for any number of
+threads.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def backward(
 
 def _run(x: Tensor, weight: Tensor | None, grad: Tensor | None, edges: EdgeArrays, plan: Plan) -> tuple[Tensor, Tensor]:
     """The result where `weight` is given, and the weight gradient where `grad` is (else empty)."""
-    from gaugenet.kernels._blocked import run_range
+    from gaugenet.kernels import _blocked
 
     dtype = edges.scalars.dtype
     n_target = edges.row_ptr.shape[0] - 1
@@ -83,6 +84,7 @@ def _run(x: Tensor, weight: Tensor | None, grad: Tensor | None, edges: EdgeArray
         weight_shape = (plan.n_scalars, plan.c_out, plan.c_in)
         return torch.zeros(n_target, plan.c_out, dtype=dtype), torch.zeros(weight_shape, dtype=dtype)
     arguments, scratch = _arguments(x, edges, plan)
+    loop: Any = _blocked.run_range
     none = np.empty(0, _empty(0, dtype).dtype)
     out = none if weight is None else _empty(n_target * plan.c_out, dtype)
     packed = none if weight is None else plan.pack(weight.detach().to(dtype)).numpy()
@@ -96,7 +98,7 @@ def _run(x: Tensor, weight: Tensor | None, grad: Tensor | None, edges: EdgeArray
     views = {start: partial[i].numpy() for i, (start, _) in enumerate(cuts)}
 
     def run(start: int, stop: int) -> None:
-        run_range(start, stop, *arguments, *scratch(), packed, out, flat_grad, views[start])
+        loop(start, stop, *arguments, *scratch(), packed, out, flat_grad, views[start])
 
     _in_parallel(run, cuts)
     result = torch.from_numpy(out).view(-1, plan.c_out) if weight is not None else torch.empty(0, dtype=dtype)

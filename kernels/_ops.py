@@ -39,7 +39,8 @@ def _transposed(args: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _edge_arrays(args: Sequence[Any]) -> EdgeArrays:
-    return EdgeArrays(*args[:8], conjugate=args[11])
+    scalars, pre, pre_flip, post, post_flip, row_ptr, source, edge = args[:8]
+    return EdgeArrays(scalars, pre, pre_flip, post, post_flip, row_ptr, source, edge, conjugate=args[11])
 
 
 @torch.library.custom_op(

@@ -1,4 +1,4 @@
-"""The definition of the operator, edge by edge in plain torch. Any device, any floating dtype; slow on purpose."""
+"""The definition of the operator, edge by edge in plain torch: any device, any floating dtype, slow on purpose."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _apply(
     flip = values.new_ones(values.shape[0]) if flip is None else flip
     done, start = [values[:, :0]], 0
     for block in blocks:
-        v = values[:, start : start + block.width].unflatten(1, (block.dim, block.multiplicity))
+        v = values[:, start : start + block.width].reshape(values.shape[0], block.dim, block.multiplicity)
         c, s = torch.cos(block.order * angle)[:, None], torch.sin(block.order * angle)[:, None]
         f = flip[:, None]
         if block.dim == 1:

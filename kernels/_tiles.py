@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding as llvm
+import llvmlite.binding as llvm  # type: ignore[import-untyped]
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -20,11 +20,8 @@ _FEATURES = llvm.get_host_cpu_features()
 VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") else 16
 # Rows of a tile for 1, 2, .. vectors of columns: mr·nv sums, nv vectors of the right factor and one broadcast must fit
 # into 32 registers (AVX-512, and Neon with its shorter vectors) or 16 (AVX2, SSE).
-MAX_ROWS = (
-    (14, 6)
-    if VECTOR_BYTES == 32 or llvm.get_default_triple().startswith("x86") and VECTOR_BYTES == 16
-    else (16, 12, 8, 6)
-)
+_FEW_REGISTERS = VECTOR_BYTES == 32 or (VECTOR_BYTES == 16 and llvm.get_default_triple().startswith("x86"))
+MAX_ROWS = (14, 6) if _FEW_REGISTERS else (16, 12, 8, 6)
 MAX_VECTORS = len(MAX_ROWS)
 FLAGS = ("contract",)
 
@@ -37,10 +34,10 @@ def lanes(itemsize: int) -> int:
 class _Code:
     """Emits vector code on arrays of one element type."""
 
-    def __init__(self, context: Any, builder: Any, element: types.Type) -> None:
+    def __init__(self, context: Any, builder: Any, element: Any) -> None:
         self.context, self.builder = context, builder
         self.scalar = context.get_value_type(element)
-        self.itemsize = element.bitwidth // 8
+        self.itemsize = int(element.bitwidth) // 8
         self.vector = ir.VectorType(self.scalar, lanes(self.itemsize))
         self.index = context.get_value_type(types.intp)
 
@@ -71,8 +68,7 @@ def _data(context: Any, builder: Any, array_type: Any, value: Any) -> Any:
     return context.make_array(array_type)(context, builder, value).data
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _tile(
+def _typed_tile(
     typing: Any,
     mr: Any,
     nv: Any,
@@ -209,8 +205,7 @@ def _emit_tile(
             code.store(sums[i][j], o, builder.add(out[i], column[j]))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def mix(typing: Any, n: Any, x: Any, x0: Any, x1: Any, o: Any, o0: Any, a: Any, b: Any) -> Any:
+def _typed_mix(typing: Any, n: Any, x: Any, x0: Any, x1: Any, o: Any, o0: Any, a: Any, b: Any) -> Any:
     """o[o0 + c] = a x[x0 + c] + b x[x1 + c] for c < n, on flat arrays."""
     integer = types.intp
     signature = types.void(integer, x, integer, integer, o, integer, x.dtype, x.dtype)
@@ -235,8 +230,7 @@ def mix(typing: Any, n: Any, x: Any, x0: Any, x1: Any, o: Any, o0: Any, a: Any, 
     return signature, emit
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def scale(typing: Any, n: Any, x: Any, x0: Any, o: Any, o0: Any, a: Any) -> Any:
+def _typed_scale(typing: Any, n: Any, x: Any, x0: Any, o: Any, o0: Any, a: Any) -> Any:
     """o[o0 + c] = a x[x0 + c] for c < n, on flat arrays."""
     integer = types.intp
     signature = types.void(integer, x, integer, o, integer, x.dtype)
@@ -255,6 +249,12 @@ def scale(typing: Any, n: Any, x: Any, x0: Any, o: Any, o0: Any, a: Any) -> Any:
         return context.get_dummy_value()
 
     return signature, emit
+
+
+# numba's own types describe the typing function above, not what compiled code calls
+_tile: Any = intrinsic(_typed_tile)
+mix: Any = intrinsic(_typed_mix)
+scale: Any = intrinsic(_typed_scale)
 
 
 @njit(cache=True, nogil=True)

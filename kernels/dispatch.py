@@ -77,7 +77,7 @@ def _numba_problem() -> str | None:
         import numba
     except Exception as error:  # a broken installation raises more than ImportError
         return f"numba does not import ({type(error).__name__}: {error})"
-    if numba.config.DISABLE_JIT:
+    if getattr(numba.config, "DISABLE_JIT", False):
         return "numba's compiler is switched off (NUMBA_DISABLE_JIT)"
     return None
 

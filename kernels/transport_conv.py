@@ -132,12 +132,12 @@ def transport_conv(
 
     Pre_e acts on every block of `in_blocks`: of dim 2 by R(order·alpha_e) diag(1, pre_flip_e), of dim 1 by
     cos(order·alpha_e) pre_flip_e^parity; R is the rotation by an angle. Post_e acts on every block of `out_blocks`: of
-    dim 2 by diag(1, post_flip_e) R(order·beta_e), of dim 1 by cos(order·beta_e) post_flip_e^parity. The operator
-    is thus closed under transposition: reverse the edges, transpose W_b, alpha' = -beta, beta' = -alpha, swap the flips.
+    dim 2 by diag(1, post_flip_e) R(order·beta_e), of dim 1 by cos(order·beta_e) post_flip_e^parity. The operator is
+    thus closed under transposition: reverse the edges, transpose W_b, alpha' = -beta, beta' = -alpha, swap the flips.
     `gaugenet.kernels._reference` is this definition in code.
 
-    Differentiable any number of times in `x` and `weight`, never in the geometry. Deterministic to the bit on a CPU, for
-    any number of threads.
+    Differentiable any number of times in `x` and `weight`, never in the geometry. Deterministic to the bit on a CPU,
+    for any number of threads.
 
     Args:
         x: [S, C_in], block after block, component-major inside a block; in the frames of the sources.

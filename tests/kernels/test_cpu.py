@@ -1,0 +1,120 @@
+"""The fast path against the definition: forward, input gradient and weight gradient at once."""
+
+import numpy as np
+import pytest
+import torch
+
+from gaugenet.kernels import _cpu
+
+
+@pytest.fixture(autouse=True)
+def poisoned(monkeypatch):
+    """All memory that the fast path takes without writing it holds NaN first."""
+
+    def nan(size, dtype):
+        return torch.full((size,), float("nan"), dtype=dtype).numpy()
+
+    monkeypatch.setattr(_cpu, "_empty", nan)
+
+
+NAMES = ("result", "gradient to x", "gradient to weight")
+
+
+def compare(problem, error, bound):
+    for name, found, expected in zip(NAMES, problem.all("cpu"), problem.all("reference")):
+        assert found.dtype == expected.dtype
+        assert found.shape == expected.shape
+        assert error(found, expected) < bound, name
+
+
+def test_it_equals_the_reference(case, mix, geometry, error, tolerance):
+    compare(case(mix, geometry=geometry), error, tolerance["float64"])
+
+
+@pytest.mark.parametrize("n_scalars", [1, 2, 5, 15, 30])
+def test_scalars(case, n_scalars, error, tolerance):
+    compare(case("parities, odd widths", n_scalars=n_scalars), error, tolerance["float64"])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_degrees(case, seed, error, tolerance):
+    """Empty rows at the ends and between, rows longer than a window of edges, rows that straddle windows."""
+    rng = np.random.default_rng(seed)
+    degrees = [0, *rng.choice([0, 0, 1, 2, 6, 40, 129, 200], size=40).tolist(), 0]
+    compare(case("SO(2), one vector wide", degrees, n_source=17, seed=seed), error, tolerance["float64"])
+
+
+def test_one_long_row_among_empty_ones(case, error, tolerance):
+    compare(case("parities, odd widths", [0, 0, 700, 0], n_source=900), error, tolerance["float64"])
+
+
+@pytest.mark.parametrize(("degrees", "n_source"), [((), 3), ((0, 0), 3), ((), 0), ((0, 0, 0), 0)])
+def test_no_edges(case, degrees, n_source, error, tolerance):
+    problem = case("parities, odd widths", degrees, n_source=n_source)
+    out, to_x, to_weight = problem.all("cpu")
+    assert out.shape == (len(degrees), 27)
+    assert not any(t.any() for t in (out, to_x, to_weight))
+
+
+@pytest.mark.parametrize("empty", ["n_scalars", "in", "out"])
+def test_nothing_to_contract(case, empty):
+    problem = case(n_scalars=0 if empty == "n_scalars" else 3)
+    if empty == "in":
+        problem.x, problem.weight, problem.in_blocks = problem.x[:, :0], problem.weight[:, :, :0], []
+    if empty == "out":
+        problem.grad, problem.weight, problem.out_blocks = problem.grad[:, :0], problem.weight[:, :0], []
+    out, to_x, to_weight = problem.all("cpu")
+    assert not any(t.any() for t in (out, to_x, to_weight))
+    assert to_weight.shape == problem.weight.shape
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("geometry", [("alpha", "beta"), ("alpha", "flip", "beta", "post_flip")])
+def test_other_dtypes(case, name, geometry, error, tolerance):
+    problem = case("SO(2), one vector wide", [5, 0, 30, 1], geometry=geometry, dtype=getattr(torch, name))
+    exact = case("SO(2), one vector wide", [5, 0, 30, 1], geometry=geometry)
+    for which, found, expected in zip(NAMES, problem.all("cpu"), exact.all("reference")):
+        assert found.dtype == getattr(torch, name)
+        assert error(found, expected) < tolerance[name], which
+
+
+def test_strided_arguments(case, error, tolerance):
+    problem = case("parities, odd widths")
+    expected = problem.run("reference")
+    problem.x = problem.x.T.contiguous().T
+    problem.weight = problem.weight.mT.contiguous().mT
+    assert error(problem.run("cpu"), expected) < tolerance["float64"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_results_are_equal_to_the_bit(case, dtype):
+    """Ten times with one and with two threads, several segments of targets long."""
+    rng = np.random.default_rng(0)
+    degrees = rng.integers(0, 9, size=3000).tolist()
+    problem = case("same order twice, not side by side", degrees, n_source=2500, dtype=dtype)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        first = problem.all("cpu")
+        for repeat in range(10):
+            torch.set_num_threads(1 + repeat % 2)
+            for name, again, once in zip(NAMES, problem.all("cpu"), first):
+                assert torch.equal(again, once), name
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_weight_gradient_alone_is_that_of_both(case, error, tolerance):
+    """Both gradients share the reversed aggregation; the weight gradient alone goes over the edges as they stand."""
+    problem = case("SO(2), one vector wide", [4] * 30, n_source=20)
+    both = problem.all("cpu")[2]
+    weight = problem.weight.clone().requires_grad_()
+    problem.weight = weight
+    (alone,) = torch.autograd.grad(problem.run("cpu"), weight, problem.grad)
+    assert error(alone, both) < tolerance["float64"]
+
+
+def test_scalars_of_the_harmonic_form_do_not_share_the_aggregation(case, error, tolerance):
+    """Without a post-rotation and with many scalars the reversed edges have many more sums: the other branch."""
+    problem = case("SO(2), one vector wide", [4] * 30, n_source=20, n_scalars=15, geometry=("alpha",))
+    compare(problem, error, tolerance["float64"])

@@ -1,0 +1,127 @@
+"""What torch asks of an operator: derivatives of all orders, shapes without data, compilation, export, autocast."""
+
+import pytest
+import torch
+
+from gaugenet.kernels.transport_conv import transport_conv
+
+SMALL = {"mix": "C6 with its sign block", "degrees": (3, 0, 1, 4), "n_source": 3, "n_scalars": 2}
+
+
+@pytest.fixture(params=["cpu", "reference"])
+def implementation(request):
+    return request.param
+
+
+@pytest.fixture
+def small(case):
+    problem = case(
+        "order 0 in two components",
+        **{k: v for k, v in SMALL.items() if k != "mix"},
+        geometry=("alpha", "flip", "beta", "post_flip"),
+    )
+    problem.in_blocks = [(3, 1, 1, 1), (1, 0, 2, 1), (0, 0, 1, 2)]
+    problem.out_blocks = [(2, 0, 2, 1), (3, 1, 1, 2)]
+    generator = torch.Generator().manual_seed(0)
+    problem.x = torch.randn(3, 5, generator=generator, dtype=torch.float64)
+    problem.weight = torch.randn(2, 4, 5, generator=generator, dtype=torch.float64)
+    problem.grad = torch.randn(4, 4, generator=generator, dtype=torch.float64)
+    return problem
+
+
+def flat(blocks):
+    return [number for block in blocks for number in block]
+
+
+def raw_arguments(problem, implementation):
+    e = problem.edges
+    return (
+        *(e.scalars, e.pre, e.pre_flip, e.post, e.post_flip, e.row_ptr, e.source, None),
+        *(e.reverse_row_ptr, e.reverse_target, e.reverse_edge, False),
+        *(flat(problem.in_blocks), flat(problem.out_blocks), implementation),
+    )
+
+
+def leaf(tensor):
+    return tensor.clone().requires_grad_()
+
+
+def test_gradients_of_first_and_second_order(small, implementation):
+    def run(x, weight):
+        return transport_conv(x, weight, small.edges, small.in_blocks, small.out_blocks, implementation=implementation)
+
+    inputs = (leaf(small.x), leaf(small.weight))
+    assert torch.autograd.gradcheck(run, inputs)
+    assert torch.autograd.gradgradcheck(run, inputs)
+
+
+def test_the_gradient_operators_are_differentiable(small, implementation):
+    arguments = raw_arguments(small, implementation)
+    ops = torch.ops.gaugenet
+    x, weight, grad = leaf(small.x), leaf(small.weight), leaf(small.grad)
+    assert torch.autograd.gradcheck(lambda x, g: ops.transport_conv_weight_grad(x, g, *arguments), (x, grad))
+    assert torch.autograd.gradgradcheck(lambda x, g: ops.transport_conv_weight_grad(x, g, *arguments), (x, grad))
+    both = lambda x, w, g: ops.transport_conv_backward(x, w, g, *arguments)  # noqa: E731
+    assert torch.autograd.gradcheck(both, (x, weight, grad))
+
+
+def test_opcheck(small, implementation):
+    arguments = raw_arguments(small, implementation)
+    x, weight, grad = leaf(small.x), leaf(small.weight), leaf(small.grad)
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv, (x, weight, *arguments))
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv_weight_grad, (x, grad, *arguments))
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv_backward, (x, weight, grad, *arguments))
+
+
+def gradient_norm(x, weight, edges, in_blocks, out_blocks):
+    return torch.sin(transport_conv(x, weight, edges, in_blocks, out_blocks)).sum()
+
+
+def test_compiles_without_a_graph_break(small, error):
+    torch._dynamo.reset()
+    compiled = torch.compile(gradient_norm, fullgraph=True, backend="aot_eager")
+    results = []
+    for function in (gradient_norm, compiled):
+        x, weight = leaf(small.x), leaf(small.weight)
+        loss = function(x, weight, small.edges, small.in_blocks, small.out_blocks)
+        results.append((loss.detach(), *torch.autograd.grad(loss, (x, weight))))
+    for found, expected in zip(results[1], results[0]):
+        assert error(found, expected) < 1e-14
+
+
+def test_exports(small):
+    class Layer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(small.weight.clone())
+
+        def forward(self, x):
+            return transport_conv(x, self.weight, small.edges, small.in_blocks, small.out_blocks)
+
+    exported = torch.export.export(Layer(), (small.x,))
+    assert any("transport_conv" in str(node.target) for node in exported.graph.nodes)
+    torch.testing.assert_close(exported.module()(small.x), small.run(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_autocast_changes_nothing(case, implementation, dtype):
+    problem = case("SO(2), one vector wide", [4] * 10, dtype=dtype)
+    expected = problem.all(implementation)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = problem.all(implementation)
+    for a, b in zip(found, expected):
+        assert a.dtype == dtype
+        assert torch.equal(a, b)
+
+
+def test_half_precision_features_take_a_float32_weight(case):
+    problem = case("SO(2), one vector wide", [4] * 10, dtype=torch.bfloat16)
+    expected = problem.run()
+    weight = problem.weight.float().requires_grad_()
+    problem.weight = weight
+    out = problem.run()
+    assert out.dtype == torch.bfloat16
+    assert torch.equal(out, expected)
+    out.float().sum().backward()
+    assert weight.grad is not None
+    assert weight.grad.dtype == torch.float32
