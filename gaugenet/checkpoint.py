@@ -15,12 +15,15 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from gaugenet.config import Config
+
+if TYPE_CHECKING:
+    from gaugenet.data.labelled import LabelKind
 
 VERSION = 1
 """Version of the format; a file of another version is refused."""
@@ -37,12 +40,10 @@ class Checkpoint:
     class_names: tuple[str, ...]
     label_values: tuple[int, ...]
     """The value in the user's own label files of each class."""
-    label_kind: str
+    label_kind: LabelKind
     """"vertex" or "face": what the model labels."""
     n_features: int
     """Input scalars per vertex."""
-    normalization: dict[str, Any]
-    """How input features are centred and scaled (JSON values; empty: not at all)."""
     epoch: int
     """Epochs that were completed."""
     metrics: dict[str, float] = field(default_factory=dict)
@@ -64,9 +65,7 @@ class Checkpoint:
         names = [f.name for f in dataclasses.fields(cls) if f.name != "weights"]
         missing = [name for name in names if name not in meta]
         if missing:
-            raise ValueError(
-                f"{path}: the metadata lacks {', '.join(missing)}; train again to make a whole file"
-            )
+            raise ValueError(f"{path}: the metadata lacks {', '.join(missing)}; train again to make a whole file")
         values = {name: meta[name] for name in names}
         values["config"] = Config.from_tables(meta["config"], source=str(path))
         for name in ("class_names", "label_values"):
@@ -203,9 +202,7 @@ def restore_rng(states: Mapping[str, Tensor]) -> None:
                 torch.cuda.set_rng_state(states[f"cuda{i}"], i)
 
 
-def write_tensors(
-    path: str | os.PathLike[str], tensors: Mapping[str, Tensor], meta: Mapping[str, Any]
-) -> None:
+def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write tensors and JSON metadata to one safetensors file, atomically, with a checksum of the tensors."""
     from safetensors.torch import save
 
@@ -228,9 +225,7 @@ def read_tensors(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, 
             header = (f.metadata() or {}).get(_KEY)
             tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - no mapping
     except SafetensorError as error:
-        raise ValueError(
-            f"{path} is truncated or no safetensors file ({error}); copy or train it again"
-        ) from None
+        raise ValueError(f"{path} is truncated or no safetensors file ({error}); copy or train it again") from None
     if header is None:
         raise ValueError(f"{path} was not written by gaugenet: its metadata has no {_KEY!r} entry")
     meta = json.loads(header)
@@ -242,9 +237,7 @@ def read_tensors(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, 
     if meta.get("kind") != kind:
         raise ValueError(f"{path} holds a {meta.get('kind')!r} state, expected {kind!r}: give the other file")
     if meta.get("checksum") != _checksum(tensors):
-        raise ValueError(
-            f"{path} was altered after it was written (checksum differs); copy or train it again"
-        )
+        raise ValueError(f"{path} was altered after it was written (checksum differs); copy or train it again")
     return tensors, meta
 
 

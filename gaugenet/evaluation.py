@@ -13,7 +13,6 @@ from gaugenet.equivariance import gauge_transform, random_gauge
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
 from gaugenet.metrics import Metrics, score
-from gaugenet.nn.edges import check_admissible
 
 if TYPE_CHECKING:
     from gaugenet.data.dataset import SurfaceSample
@@ -42,7 +41,7 @@ class Batch:
             starts = [0]
             for s in samples:
                 starts.append(starts[-1] + s.geometry.n_vertices)
-            faces = torch.cat([s.faces + start for s, start in zip(samples, starts)]).to(device)
+            faces = torch.cat([s.faces + start for s, start in zip(samples, starts) if s.faces is not None]).to(device)
         geometry = batch_geometries([s.geometry for s in samples])
         return cls(
             geometry=geometry if geometry.device == torch.device(device) else geometry.to(device),
@@ -123,8 +122,11 @@ def check_gauge(
     )
 
 
-def check_surfaces(samples: Sequence[SurfaceSample], group: StructureGroup | str) -> None:
+def check_surfaces(samples: Sequence[SurfaceSample], group: StructureGroup | str, *, retrain: bool = False) -> None:
     """Refuse, by name, the first surface that the structure group does not admit.
+
+    Args:
+        retrain: the group is that of a trained model, so that another one can be had by training only.
 
     Raises:
         ValueError: names the surface, the smallest group it admits, and what to type.
@@ -133,9 +135,9 @@ def check_surfaces(samples: Sequence[SurfaceSample], group: StructureGroup | str
     for sample in samples:
         found = sample.geometry.structure_group
         if not group.contains(StructureGroup.parse(found)):
-            one_sided = " (it is one-sided)" if sample.geometry.has_flips else ""
+            reason = "is one-sided" if sample.geometry.has_flips else "turns frames by angles outside the group"
             raise ValueError(
-                f"{sample.name}: the structure group {group} is too small for this surface{one_sided}; "
-                f"the smallest admissible group is {found}: use --group '{found}'"
+                f"{sample.path or sample.name}: the surface {reason}, so the structure group {group} is too small for "
+                f"it; the smallest admissible group is {found}: "
+                f"{'train a model with' if retrain else 'use'} --group '{found}'"
             )
-        check_admissible(group, sample.geometry)

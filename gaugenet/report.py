@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,11 +14,11 @@ from gaugenet.meshes.topology import (
     boundary_loops,
     boundary_vertices,
     euler_characteristic,
+    is_orientable,
     isolated_vertices,
     n_components,
     n_edges,
 )
-from gaugenet.meshes.topology import is_orientable as _is_orientable
 
 _FLAT = 1e-6
 """Largest angle defect, in radians, of an interior vertex of a surface that is called flat."""
@@ -108,27 +109,26 @@ def inspect_mesh(mesh: TriangleMesh) -> MeshReport:
     # an inner edge is two half-edges; counting it once keeps the median that of the edges
     lengths = lengths[(mesh.twin < 0) | (mesh.twin > np.arange(len(mesh.twin)))]
     loops = tuple(sorted((len(loop) for loop in boundary_loops(mesh)), reverse=True))
-    facts = {
-        "name": mesh.name,
-        "n_vertices": mesh.n_vertices,
-        "n_edges": n_edges(mesh),
-        "n_faces": mesh.n_faces,
-        "n_components": n_components(mesh),
-        "n_isolated": int(isolated.sum()),
-        "loops": loops,
-        "orientable": _is_orientable(mesh),
-        "euler": euler_characteristic(mesh),
-        "total_defect": float(defect.sum()),
-        "flat": bool((np.abs(defect[interior]) < _FLAT).all()),
-        "edge_min": float(lengths.min()),
-        "edge_median": float(np.median(lengths)),
-        "edge_max": float(lengths.max()),
-        "smallest_angle": float(np.degrees(angles.min())),
-        "repairs": tuple(f"{r.count:,} {r.kind}" for r in mesh.report if not r.remedy),
-    }
-    report = MeshReport(**facts, problems=())
-    problems = tuple((f"{r.count:,} {r.kind}", r.remedy) for r in mesh.report if r.remedy)
-    return MeshReport(**facts, problems=problems + tuple(_problems(report)))
+    report = MeshReport(
+        name=mesh.name,
+        n_vertices=mesh.n_vertices,
+        n_edges=n_edges(mesh),
+        n_faces=mesh.n_faces,
+        n_components=n_components(mesh),
+        n_isolated=int(isolated.sum()),
+        loops=loops,
+        orientable=is_orientable(mesh),
+        euler=euler_characteristic(mesh),
+        total_defect=float(defect.sum()),
+        flat=bool((np.abs(defect[interior]) < _FLAT).all()),
+        edge_min=float(lengths.min()),
+        edge_median=float(np.median(lengths)),
+        edge_max=float(lengths.max()),
+        smallest_angle=float(np.degrees(angles.min())),
+        repairs=tuple(f"{r.count:,} {r.kind}" for r in mesh.report if not r.remedy),
+        problems=tuple((f"{r.count:,} {r.kind}", r.remedy) for r in mesh.report if r.remedy),
+    )
+    return dataclasses.replace(report, problems=(*report.problems, *_problems(report)))
 
 
 def corner_angles(edge_lengths: NDArray[np.float64]) -> NDArray[np.float64]:

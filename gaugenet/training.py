@@ -7,10 +7,10 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +53,6 @@ class SurfaceData:
     class_names: tuple[str, ...]
     label_values: tuple[int, ...]
     """The value in the user's label files of each class."""
-    normalization: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def n_classes(self) -> int:
@@ -258,7 +257,7 @@ def _train_epoch(
         optimizer.zero_grad(set_to_none=True)
         logits = model(batch.features, batch.geometry, batch.faces)
         loss = nn.functional.cross_entropy(logits, batch.labels, label_smoothing=config.label_smoothing)
-        loss.backward()
+        torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(model.parameters(), config.clip or math.inf)
         if not math.isfinite(loss.item()) or not math.isfinite(norm.item()):
             raise FloatingPointError(_why_not_finite(loss, batch, epoch, lr))
@@ -301,7 +300,6 @@ def _save_epoch(out_dir: Path, config: Config, data: SurfaceData, record: EpochR
         label_values=data.label_values,
         label_kind=data.train[0].label_kind,
         n_features=data.n_features,
-        normalization=dict(data.normalization),
         epoch=record.epoch,
     ).save(out_dir / WEIGHTS)
 

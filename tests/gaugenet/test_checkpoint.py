@@ -26,7 +26,6 @@ def example(weights):
         label_values=(1, 7),
         label_kind="face",
         n_features=3,
-        normalization={"mean": [0.1, 1 / 3], "scale": [1e-300, 2.0]},
         epoch=5,
     )
 
@@ -44,7 +43,7 @@ def test_a_checkpoint_comes_back_to_the_bit(tmp_path):
         "label_values",
         "label_kind",
         "n_features",
-        "normalization",
+       
         "epoch",
     ):
         assert getattr(read, name) == getattr(written, name), name

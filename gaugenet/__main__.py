@@ -1,0 +1,5 @@
+"""``python -m gaugenet``."""
+
+from gaugenet.cli import main
+
+main()

@@ -1,0 +1,60 @@
+"""The command line: ``gaugenet inspect | precompute | train | predict``.
+
+Exit codes: 0 done, 2 the user can mend it (one line on stderr says how), 130 interrupted, 1 a fault of ours
+(traceback).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def main() -> None:
+    """Entry point of the ``gaugenet`` script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code."""
+    import typer
+
+    from gaugenet.cli.app import app
+
+    # the option means the same wherever it stands, so it is taken out before the parser sees the command
+    debug = "--debug" in arguments
+    try:
+        code = app(args=[a for a in arguments if a != "--debug"], prog_name="gaugenet", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.Exit as stop:
+        return stop.exit_code
+    except (KeyboardInterrupt, typer.Abort) as stop:
+        reason = str(stop) or str(stop.__cause__ or "")
+        return _fail(reason or "interrupted", 130)
+    except BrokenPipeError:
+        # the reader of a pipe went away (gaugenet inspect x | head); nothing is left to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError, ArithmeticError) as error:
+        if debug:
+            raise
+        return _fail(_message(error))
+    except Exception as error:
+        # typer carries its own copy of click, or not, depending on its version: no common class to catch
+        if debug or not hasattr(error, "format_message"):
+            raise
+        return _fail(f"{error.format_message().rstrip('.')}; gaugenet --help lists commands and options")
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        advice = {FileNotFoundError: "check the path", PermissionError: "choose a place you may write to"}
+        return f"{error.filename}: {error.strerror}; {advice.get(type(error), 'check the path and the disk')}"
+    return str(error) or type(error).__name__
+
+
+def _fail(message: str, code: int = 2) -> int:
+    sys.stdout.flush()
+    print(f"gaugenet: error: {' '.join(message.split())}", file=sys.stderr)
+    return code

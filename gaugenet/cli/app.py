@@ -1,0 +1,123 @@
+"""Commands and options. What a command does is imported when it runs, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+app = typer.Typer(
+    name="gaugenet",
+    help="Gauge-equivariant networks on surfaces: from a mesh file to a trained segmentation.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[
+    Optional[Path],  # noqa: UP045 - typer reads this at run time
+    typer.Option("--config", "-c", metavar="FILE", help="TOML file with settings."),
+]
+Assignments = Annotated[
+    list[str],
+    typer.Option("--set", "-s", metavar="KEY=VALUE", help="A setting, e.g. train.lr=0.01 (repeatable)."),
+]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from gaugenet import __version__
+
+        print(f"gaugenet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def inspect(
+    meshes: Annotated[list[Path], typer.Argument(metavar="MESH...", help="OBJ, PLY, OFF, STL, GLB or npz.")],
+) -> None:
+    """Say what a mesh is as a surface, and what to do about what is wrong with it."""
+    from gaugenet.cli.inspect import run_inspect
+
+    run_inspect(meshes)
+
+
+@app.command()
+def precompute(
+    path: Annotated[Path, typer.Argument(help="A mesh, or a folder of meshes.")],
+    config: ConfigFile = None,
+    set_: Assignments = [],  # noqa: B006 - typer copies it
+) -> None:
+    """Compute the geometry of meshes once and keep it in the cache."""
+    from gaugenet.cli.precompute import run_precompute
+
+    run_precompute(path, config, set_)
+
+
+@app.command()
+def train(
+    path: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(help="Folder with train/ and test/; left out: the embedded set."),
+    ] = None,
+    config: ConfigFile = None,
+    group: Annotated[
+        str,
+        typer.Option("--group", "-g", help="Structure group: trivial, reflection, C<N>, D<N>, SO(2), O(2)."),
+    ] = "",
+    epochs: Annotated[int, typer.Option("--epochs", "-e", help="Passes over the training surfaces.")] = 0,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", help="Folder of the run; left out: runs/NAME-NNN."),
+    ] = None,
+    resume: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped, given its folder."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    set_: Assignments = [],  # noqa: B006
+) -> None:
+    """Train a segmentation network, on the embedded surfaces or on your own."""
+    from gaugenet.cli.train import run_train
+
+    run_train(
+        path=path,
+        config_file=config,
+        group=group,
+        epochs=epochs,
+        out=out,
+        resume=resume,
+        overwrite=overwrite,
+        assignments=set_,
+    )
+
+
+@app.command()
+def predict(
+    weights: Annotated[Path, typer.Argument(help="model.safetensors of a run, or the folder of the run.")],
+    meshes: Annotated[list[Path], typer.Argument(metavar="MESH...", help="Meshes to label.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path("predictions"),
+) -> None:
+    """Label the vertices (or faces) of meshes: a coloured PLY and a text file with one label per line."""
+    from gaugenet.cli.predict import run_predict
+
+    run_predict(weights, meshes, out)
+
+
+@app.command("config")
+def print_config(config: ConfigFile = None, set_: Assignments = []) -> None:  # noqa: B006
+    """Print all settings as a TOML file, each with its meaning."""
+    from gaugenet.cli.console import load_config
+
+    print(load_config(config, set_).to_toml(), end="")

@@ -1,0 +1,107 @@
+"""What the commands share: the console, the settings, the progress of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch import nn
+
+from gaugenet.config import Config
+from gaugenet.training import EpochRecord
+
+console = Console(highlight=False, soft_wrap=True)
+
+_LINES = 10
+"""Plain lines of progress where the output is no terminal."""
+
+
+def load_config(path: Path | None, assignments: Sequence[str]) -> Config:
+    """Settings of a file (or the defaults), then those of the command line."""
+    config = Config.load(path) if path is not None else Config()
+    return config.override(assignments)
+
+
+def say(label: str, text: object) -> None:
+    """One aligned line ``label  text``."""
+    console.print(f"[cyan]{label:<12}[/] {escape(str(text))}")
+
+
+@contextmanager
+def steps(what: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A function to call after each step with the number done, the number in all and a name: moves a progress bar that
+    vanishes at the end, or prints a few plain lines where there is no terminal."""
+    if not console.is_terminal:
+
+        def line(done: int, total: int, name: str) -> None:
+            every = max(-(-total // _LINES), 1)
+            if total > 1 and (done % every == 0 or done == total):
+                console.print(f"{what}: {done}/{total}")
+
+        yield line
+        return
+    with _bar() as bar:
+        task = bar.add_task(what, total=None)
+
+        def move(done: int, total: int, name: str) -> None:
+            bar.update(task, completed=done, total=total, description=f"{what} {escape(name)}")
+
+        yield move
+
+
+class TrainProgress:
+    """Progress of `gaugenet.training.train`: a bar per run and a line per epoch that was tested."""
+
+    def __init__(self) -> None:
+        self.last_epoch = 0
+        """Last epoch that was saved."""
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._epochs = self._batches = 0
+
+    def start(self, model: nn.Module, first_epoch: int, epochs: int, batches: int) -> None:
+        parameters = sum(p.numel() for p in model.parameters())
+        say("model", f"{getattr(model, 'hidden_type', '')} · {parameters:,} parameters")
+        self.last_epoch = first_epoch - 1
+        self._epochs, self._batches = epochs, batches
+        if console.is_terminal:
+            self._bar = _bar()
+            self._task = self._bar.add_task("training", total=(epochs - first_epoch + 1) * batches)
+            self._bar.start()
+
+    def batch(self, epoch: int, done: int, loss: float) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, description=f"epoch {epoch}/{self._epochs} loss {loss:.3f}")
+
+    def epoch(self, record: EpochRecord) -> None:
+        self.last_epoch = record.epoch
+        every = max(self._epochs // _LINES, 1)
+        if record.test_accuracy is None and record.epoch % every and record.epoch != self._epochs:
+            return
+        test = "" if record.test_accuracy is None else f" · test {100 * record.test_accuracy:5.2f} %"
+        line = (
+            f"epoch {record.epoch:>3}/{self._epochs} · loss {record.loss:.4f} · "
+            f"train {100 * record.train_accuracy:5.2f} %{test} · {record.seconds:.1f} s"
+        )
+        (self._bar.console if self._bar is not None else console).print(line)
+
+    def close(self) -> None:
+        """Take the bar off the screen."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+
+def _bar() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

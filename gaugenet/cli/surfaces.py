@@ -1,0 +1,82 @@
+"""From settings to surfaces that a network can read: the data set, its cached geometry, its features."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gaugenet.cli.console import say, steps
+from gaugenet.config import EMBEDDED, DataConfig
+from gaugenet.data.articulated import ArticulatedDataset
+from gaugenet.data.dataset import SurfaceDataset, SurfaceSample, prepare, prepare_mesh
+from gaugenet.data.features import FeatureSpec
+from gaugenet.data.folder import FolderDataset
+from gaugenet.data.labelled import LabelKind
+from gaugenet.meshes.cache import GeometryCache
+from gaugenet.meshes.io import load_mesh
+from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, Radius
+from gaugenet.meshes.precompute import Mode
+from gaugenet.training import SurfaceData
+
+
+def dataset_of(config: DataConfig) -> SurfaceDataset:
+    """The labelled meshes that the settings name; their surfaces are read later."""
+    if config.path == EMBEDDED:
+        return ArticulatedDataset(
+            n_train=config.train_meshes,
+            n_test=config.test_meshes,
+            n_vertices=config.vertices,
+            seed=config.seed,
+        )
+    return FolderDataset(config.path)
+
+
+def neighborhood_of(config: DataConfig) -> Neighborhood:
+    """What a convolution sees."""
+    return Radius(config.radius) if config.radius else Nearest(config.neighbors)
+
+
+def geometry_cache(config: DataConfig) -> GeometryCache:
+    """The cache that the settings name, else that in the user's cache folder."""
+    if config.cache:
+        return GeometryCache(Path(config.cache).expanduser())
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return GeometryCache(Path(root) / "gaugenet")
+
+
+def prepared_data(config: DataConfig) -> SurfaceData:
+    """All training and test surfaces with geometry and features, from the cache where they are in it."""
+    FeatureSpec.parse(config.features)
+    dataset = dataset_of(config)
+    splits = [s for s in ("train", "test") if s in dataset.splits]
+    sizes = ", ".join(f"{dataset.size(s)} {s}" for s in splits)
+    say("data", f"{dataset.name}: {sizes} surfaces, {dataset.n_classes} classes per {dataset.label_kind}")
+    with steps("preparing") as step:
+        samples = prepare(
+            dataset,
+            neighborhood_of(config),
+            mode=_mode(config),
+            features=config.features,
+            cache=geometry_cache(config),
+            splits=splits,
+            progress=step,
+        )
+    return SurfaceData(samples["train"], samples.get("test", []), dataset.class_names, dataset.class_values)
+
+
+def prepared_sample(path: Path, config: DataConfig, label_kind: LabelKind = "vertex") -> SurfaceSample:
+    """One mesh, prepared as the settings say."""
+    return prepare_mesh(
+        load_mesh(path),
+        neighborhood_of(config),
+        mode=_mode(config),
+        features=config.features,
+        cache=geometry_cache(config),
+        label_kind=label_kind,
+        name=str(path),
+    )
+
+
+def _mode(config: DataConfig) -> Mode:
+    # the configuration has checked that it is one of the two
+    return "polyhedral" if config.mode == "polyhedral" else "smooth"

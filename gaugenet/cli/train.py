@@ -1,0 +1,164 @@
+"""``gaugenet train``."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from gaugenet.checkpoint import ResumeState
+from gaugenet.cli.console import TrainProgress, console, load_config, say
+from gaugenet.cli.surfaces import prepared_data
+from gaugenet.config import EMBEDDED, Config
+from gaugenet.evaluation import predict
+from gaugenet.kernels.dispatch import explain
+from gaugenet.prediction import Prediction, draw_predictions
+from gaugenet.training import (
+    CONFIG,
+    LOG,
+    RESUME,
+    SUMMARY,
+    WEIGHTS,
+    SurfaceData,
+    TrainResult,
+    check_same_run,
+    device_of,
+    train,
+)
+
+_PICTURES = 4
+"""Surfaces whose predictions are written at the end."""
+
+
+def run_train(
+    *,
+    path: Path | None,
+    config_file: Path | None,
+    group: str,
+    epochs: int,
+    out: Path | None,
+    resume: Path | None,
+    overwrite: bool,
+    assignments: Sequence[str],
+) -> None:
+    """Prepare data, train, and say what came of it."""
+    options = list(assignments)
+    if path is not None:
+        options.append(f"data.path={path}")
+    if group:
+        options.append(f"model.group={group}")
+    if epochs:
+        options.append(f"train.epochs={epochs}")
+    state = None
+    if resume is not None:
+        if out is not None or config_file is not None:
+            raise ValueError(
+                "--resume goes on in the folder and with the settings of that run: leave out --out and --config"
+            )
+        state = _state_of(resume)
+        config = state.config.override(_absolute(options))
+        check_same_run(config, state.config)
+        folder = resume
+    else:
+        config = load_config(config_file, _absolute(options))
+        folder = _new_folder(config, out, overwrite)
+    data = prepared_data(config.data)
+    example = torch.empty(0, device=device_of(config.train.device))
+    say("operator", explain(example).removeprefix("operator: "))
+    if overwrite:
+        _clear(folder)
+    progress = TrainProgress()
+    try:
+        result = train(config, data, folder, progress, resume=state)
+    except KeyboardInterrupt:
+        progress.close()
+        done = progress.last_epoch
+        raise KeyboardInterrupt(
+            f"interrupted after epoch {done}; go on with: gaugenet train --resume {folder}"
+            if done
+            else "interrupted before the first epoch was done; nothing was written"
+        ) from None
+    finally:
+        progress.close()
+    _summary(config, data, result, _write_pictures(config, result, data, folder))
+
+
+def _state_of(run: Path) -> ResumeState:
+    state = ResumeState.load(run / RESUME if run.is_dir() else run)
+    if (run / SUMMARY).exists():
+        say("resumed", f"{run} is finished ({state.epoch} epochs); more --epochs make it go on")
+    return state
+
+
+def _absolute(options: Sequence[str]) -> list[str]:
+    """A run is resumed from anywhere, so the folder of its data must not depend on where it was begun."""
+    made = []
+    for option in options:
+        key, _, value = option.partition("=")
+        if key.strip() == "data.path" and value.strip() != EMBEDDED:
+            option = f"data.path={Path(value.strip()).expanduser().absolute()}"
+        made.append(option)
+    return made
+
+
+def _new_folder(config: Config, out: Path | None, overwrite: bool) -> Path:
+    if out is None:
+        stem = Path(config.data.path).name or "data"
+        taken = [int(p.name[-3:]) for p in Path("runs").glob(f"{stem}-[0-9][0-9][0-9]")]
+        return Path("runs") / f"{stem}-{max(taken, default=0) + 1:03d}"
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; give a folder for the run with --out")
+    if not overwrite and (out / SUMMARY).exists():
+        raise ValueError(f"{out} holds a finished run; give another --out, or --overwrite to replace it")
+    if not overwrite and (out / RESUME).exists():
+        raise ValueError(f"{out} holds an unfinished run; go on with --resume {out}, or give --overwrite to replace it")
+    return out
+
+
+def _clear(folder: Path) -> None:
+    for name in (WEIGHTS, RESUME, LOG, SUMMARY, CONFIG):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "predictions", ignore_errors=True)
+
+
+def _write_pictures(config: Config, result: TrainResult, data: SurfaceData, folder: Path) -> list[Path]:
+    """Coloured PLY files of the first test surfaces, and one PNG of them all."""
+    target = folder / "predictions"
+    target.mkdir(parents=True, exist_ok=True)
+    predictions, titles, written = [], [], []
+    shown = (data.test or data.train)[:_PICTURES]
+    for sample, logits in zip(shown, predict(result.model, shown, device=device_of(config.train.device))):
+        classes = logits.argmax(1)
+        prediction = Prediction(sample.name, sample.mesh, classes.numpy(), sample.label_kind, data.n_classes)
+        known = sample.labels >= 0
+        right = (classes == sample.labels)[known].double().mean().item()
+        predictions.append(prediction)
+        titles.append(f"{Path(sample.name).stem}: {100 * right:.1f} % right")
+        if sample.mesh.vertices is not None:
+            prediction.write_ply(target / f"{Path(sample.name).stem}.ply")
+            written.append(target / f"{Path(sample.name).stem}.ply")
+    try:
+        draw_predictions(target / "predictions.png", predictions, titles)
+        written.append(target / "predictions.png")
+    except ImportError as error:
+        say("picture", error)
+    return written
+
+
+def _summary(config: Config, data: SurfaceData, result: TrainResult, pictures: Sequence[Path]) -> None:
+    console.print()
+    if result.test is None:
+        say("test", "there is no test/ folder, so the check below is on the training surfaces")
+    else:
+        say("test", result.test)
+    gauge = result.gauge
+    say("new gauge", f"{gauge.metrics} with a random element of {config.model.group} at every vertex")
+    say("", f"{gauge.changed} of {gauge.total:,} predictions changed")
+    say("equivariance", f"largest difference of logits {gauge.error:.1e}, relative (float32)")
+    say("time", f"{result.seconds:.1f} s for {result.epochs} epochs")
+    say("weights", result.weights)
+    say("log", result.log)
+    for path in pictures:
+        say("prediction", path)
