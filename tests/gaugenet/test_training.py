@@ -42,8 +42,16 @@ def data():
 CONFIG = Config(
     data=DataConfig(features="xyz", neighbors=10),
     model=ModelConfig(width=4, blocks=1, dropout=0.3),
-    train=TrainConfig(epochs=4, batch_size=2, lr=0.02, test_every=2, weight_decay=0.01),
+    train=TrainConfig(epochs=4, batch_size=2, lr=0.02, test_every=2, weight_decay=0.01, threads=1),
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _threads():
+    """The configuration sets the number of threads of the process; other tests keep theirs."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 class Killed(Silent):
