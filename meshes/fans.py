@@ -19,27 +19,27 @@ Floats = NDArray[np.float64]
 class CornerFans(NamedTuple):
     """Gluing, lengths and fans of a surface: all that unfolding needs. Lengths are in units of ``unit``.
 
-    Corner ``3 f + k`` is corner k of face f. The directions at a vertex v are measured by an angle that runs
-    through its fan of corners, in the handedness of v, from 0 to ``total_angle[v]`` (from ``-total_angle[v]``
-    to 0 where the handedness was asked to be -1: a reflection of the gauge about its x axis). The corner
-    covers ``[start_angle, start_angle + corner_angle]``. Times ``scale[v]`` this is the angle in the tangent
-    plane.
+    Corner ``3 f + k`` is corner k of face f, where half-edge ``3 f + k`` starts. The directions at a vertex v are
+    measured by an angle that runs through its fan of corners, in the handedness of v, from 0 to
+    ``total_angle[v]`` (from ``-total_angle[v]`` to 0 where the handedness was asked to be -1: a reflection of
+    the gauge about its x axis). Times ``scale[v]`` this is the angle in the tangent plane.
     """
 
-    faces: Ints
-    """[F, 3]"""
+    vertex: Ints
+    """[3 F] vertex of each corner: the faces, flat."""
     length: Floats
-    """[F, 3] length of half-edge ``3 f + k`` divided by ``unit``."""
+    """[3 F] length of each half-edge divided by ``unit``."""
     twin: Ints
     """[3 F]"""
     twin_flipped: NDArray[np.bool_]
     """[3 F]"""
     corner_angle: Floats
-    """[F, 3] radians."""
-    start_angle: Floats
-    """[F, 3] radians, unscaled: where the corner begins in the fan of its vertex."""
+    """[3 F] radians."""
     corner_sign: NDArray[np.int8]
-    """[F, 3] +1 where the vertex's handedness is that of the face, else -1."""
+    """[3 F] +1 where the vertex's handedness is that of the face, else -1."""
+    direction: Floats
+    """[3 F] radians, unscaled: direction of each half-edge at its tail. The other edge of the corner is in direction
+    ``direction + corner_sign * corner_angle``."""
     total_angle: Floats
     """[V] radians: the sum Θ of the corner angles; 0 at an isolated vertex."""
     boundary: NDArray[np.bool_]
@@ -49,14 +49,18 @@ class CornerFans(NamedTuple):
     corner_ptr: Ints
     """[V + 1]"""
     corners: Ints
-    """[3 F] the corners of each vertex in the order of its fan. The order does not depend on the
-    handedness."""
+    """[3 F] the corners of each vertex in the order of its fan; it does not depend on the handedness."""
     unit: float
     """Mean edge length of the mesh."""
 
     @property
     def n_vertices(self) -> int:
         return len(self.total_angle)
+
+    @property
+    def start_angle(self) -> Floats:
+        """[3 F] radians, unscaled: where each corner begins in the fan of its vertex."""
+        return np.asarray(self.direction - np.where(self.corner_sign > 0, 0.0, self.corner_angle))
 
 
 def build_fans(mesh: TriangleMesh, handedness: NDArray[np.int64] | None = None) -> CornerFans:
@@ -84,38 +88,38 @@ def build_fans(mesh: TriangleMesh, handedness: NDArray[np.int64] | None = None) 
         )
     unit = float(length.mean()) if len(length) else 1.0
     length = length / unit
-    angle = corner_angles(length)
+    vertex = faces.ravel()
+    angle = corner_angles(length).ravel()
     twin = np.ascontiguousarray(mesh.twin, np.int64)
     flipped = np.ascontiguousarray(mesh.twin_flipped, np.bool_)
-    start, sign, total, boundary, ptr, corners, broken = _walk_fans(
-        faces, twin, flipped, angle, mesh.n_vertices
-    )
+    start, sign, total, boundary, ptr, corners, broken = _walk_fans(vertex, twin, flipped, angle, mesh.n_vertices)
     if broken >= 0:
         raise ValueError(
             f"the faces at vertex {broken} form more than one fan; build the mesh with "
             "gaugenet.meshes.repair.mesh_from_arrays, which splits such vertices"
         )
+    direction = np.where(sign > 0, start, start + angle)
     if handedness is not None:
         hand = np.asarray(handedness)
         if hand.shape != (mesh.n_vertices,) or not np.isin(hand, (-1, 1)).all():
             raise ValueError(f"handedness must hold +1 or -1 for each of the {mesh.n_vertices} vertices")
-        at_corner = hand[faces].astype(np.int8)
-        start = np.where(at_corner > 0, start, -(start + angle))
-        sign = sign * at_corner
+        at_corner = hand[vertex].astype(np.int8)
+        direction, sign = direction * at_corner, sign * at_corner
+    full = 2.0 * math.pi / np.where(total > 0, total, 2.0 * math.pi)
     return CornerFans(
-        faces,
-        length,
-        twin,
-        flipped,
-        angle,
-        start,
-        sign,
-        total,
-        boundary,
-        _scale(total, boundary),
-        ptr,
-        corners,
-        unit,
+        vertex=vertex,
+        length=length.ravel(),
+        twin=twin,
+        twin_flipped=flipped,
+        corner_angle=angle,
+        corner_sign=sign,
+        direction=direction,
+        total_angle=total,
+        boundary=boundary,
+        scale=np.where(boundary, np.minimum(full, 1.0), full),
+        corner_ptr=ptr,
+        corners=corners,
+        unit=unit,
     )
 
 
@@ -144,19 +148,47 @@ def face_areas(length: Floats) -> Floats:
 
 def vertex_areas(fans: CornerFans) -> Floats:
     """[V] a third of the area of the incident faces, in squared mesh units."""
-    third = np.repeat(face_areas(fans.length * fans.unit) / 3.0, 3)
-    return np.asarray(np.bincount(fans.faces.ravel(), weights=third, minlength=fans.n_vertices), np.float64)
+    third = np.repeat(face_areas(fans.length.reshape(-1, 3) * fans.unit) / 3.0, 3)
+    return np.asarray(np.bincount(fans.vertex, weights=third, minlength=fans.n_vertices), np.float64)
 
 
-def halfedge_angles(fans: CornerFans) -> Floats:
-    """[3 F] scaled angle of each half-edge in the tangent plane of its tail, radians."""
-    along = fans.start_angle + np.where(fans.corner_sign > 0, 0.0, fans.corner_angle)
-    return np.asarray((along * fans.scale[fans.faces]).ravel())
+HALF_EDGE = np.dtype(
+    [
+        ("vertex", np.int64),
+        ("twin", np.int64),
+        ("length", np.float64),
+        ("corner_angle", np.float64),
+        ("direction", np.float64),
+        ("corner_sign", np.int8),
+        ("twin_flipped", np.int8),
+    ],
+    align=True,
+)
+"""One half-edge (and the corner at its tail) in one cache line; the fields are those of `CornerFans`."""
+
+VERTEX = np.dtype(
+    [
+        ("first", np.int64),
+        ("last", np.int64),
+        ("total_angle", np.float64),
+        ("scale", np.float64),
+        ("boundary", np.int8),
+    ],
+    align=True,
+)
+"""One vertex; its corners are ``corners[first:last]``."""
 
 
-def _scale(total: Floats, boundary: NDArray[np.bool_]) -> Floats:
-    full = 2.0 * math.pi / np.where(total > 0, total, 2.0 * math.pi)
-    return np.where(boundary, np.minimum(full, 1.0), full)
+def packed(fans: CornerFans) -> tuple[NDArray[np.void], NDArray[np.void]]:
+    """The same as records, [3 F] of HALF_EDGE and [V] of VERTEX: what compiled loops read."""
+    half_edges = np.zeros(len(fans.vertex), HALF_EDGE)
+    for name in HALF_EDGE.names or ():
+        half_edges[name] = getattr(fans, name)
+    vertices = np.zeros(fans.n_vertices, VERTEX)
+    vertices["first"], vertices["last"] = fans.corner_ptr[:-1], fans.corner_ptr[1:]
+    for name in ("total_angle", "scale", "boundary"):
+        vertices[name] = getattr(fans, name)
+    return half_edges, vertices
 
 
 @njit(cache=True, nogil=True)
@@ -180,23 +212,21 @@ def next_corner(twin, twin_flipped, corner, sign):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True, nogil=True)
-def _walk_fans(faces, twin, twin_flipped, angle, n_vertices):  # type: ignore[no-untyped-def]
-    flat = faces.ravel()
-    corner_angle = angle.ravel()
+def _walk_fans(vertex, twin, twin_flipped, corner_angle, n_vertices):  # type: ignore[no-untyped-def]
     ptr = np.zeros(n_vertices + 1, np.int64)
     first = np.full(n_vertices, -1, np.int64)
-    for corner in range(len(flat)):
-        v = flat[corner]
+    for corner in range(len(vertex)):
+        v = vertex[corner]
         ptr[v + 1] += 1
         if first[v] < 0:
             first[v] = corner
     for v in range(n_vertices):
         ptr[v + 1] += ptr[v]
-    start = np.zeros(len(flat))
-    sign = np.zeros(len(flat), np.int8)
+    start = np.zeros(len(vertex))
+    sign = np.zeros(len(vertex), np.int8)
     total = np.zeros(n_vertices)
     boundary = np.zeros(n_vertices, np.bool_)
-    corners = np.full(len(flat), -1, np.int64)
+    corners = np.full(len(vertex), -1, np.int64)
     for v in range(n_vertices):
         degree = ptr[v + 1] - ptr[v]
         if degree == 0:
@@ -223,5 +253,5 @@ def _walk_fans(faces, twin, twin_flipped, angle, n_vertices):  # type: ignore[no
                 break
         closed = corner < 0 if boundary[v] else corner == begin
         if walked != degree or not closed:
-            return start.reshape(-1, 3), sign.reshape(-1, 3), total, boundary, ptr, corners, v
-    return start.reshape(-1, 3), sign.reshape(-1, 3), total, boundary, ptr, corners, -1
+            return start, sign, total, boundary, ptr, corners, v
+    return start, sign, total, boundary, ptr, corners, -1

@@ -31,22 +31,23 @@ def extrinsic_frames(vertices: Floats, fans: CornerFans) -> Floats:
     """
     n_vertices = fans.n_vertices
     size = max(float(np.ptp(vertices, axis=0).max()) if len(vertices) else 0.0, np.finfo(float).tiny)
-    corner = (vertices / size)[fans.faces]
+    faces = fans.vertex.reshape(-1, 3)
+    corner = (vertices / size)[faces]
     normal = _normalized(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]))
-    weight = fans.corner_angle * fans.corner_sign
-    n = _normalized(_sum_at(fans.faces, normal[:, None, :] * weight[:, :, None], n_vertices))
+    weight = (fans.corner_angle * fans.corner_sign).reshape(-1, 3)
+    n = _normalized(_sum_at(fans.vertex, normal[:, None, :] * weight[:, :, None], n_vertices))
     lost = ~n.any(1)
     n[lost] = (0.0, 0.0, 1.0)
 
     x = np.zeros((n_vertices, 3))
     for step in (1, 2):
-        at_start = (fans.corner_sign > 0) == (step == 1)
-        psi = (fans.start_angle + np.where(at_start, 0.0, fans.corner_angle)) * fans.scale[fans.faces]
+        psi = fans.direction + (0.0 if step == 1 else fans.corner_sign * fans.corner_angle)
+        psi = (psi * fans.scale[fans.vertex]).reshape(-1, 3)
         edge = np.roll(corner, -step, axis=1) - corner
-        n_here = n[fans.faces]
+        n_here = n[faces]
         edge -= (edge * n_here).sum(-1, keepdims=True) * n_here
         back = np.cos(psi)[..., None] * edge - np.sin(psi)[..., None] * np.cross(n_here, edge)
-        x += _sum_at(fans.faces, back, n_vertices)
+        x += _sum_at(fans.vertex, back, n_vertices)
     x = _normalized(x - (x * n).sum(1, keepdims=True) * n)
     lost = ~x.any(1)
     least = np.eye(3)[np.abs(n[lost]).argmin(1)]
@@ -85,6 +86,6 @@ def _normalized(vectors: Floats) -> Floats:
     return np.where(norm > 0, vectors / np.where(norm > 0, norm, 1.0), 0.0)
 
 
-def _sum_at(faces: NDArray[np.int64], values: Floats, n_vertices: int) -> Floats:
-    flat, values = faces.ravel(), values.reshape(-1, 3)
-    return np.stack([np.bincount(flat, weights=values[:, i], minlength=n_vertices) for i in range(3)], axis=1)
+def _sum_at(vertex: NDArray[np.int64], values: Floats, n_vertices: int) -> Floats:
+    values = values.reshape(-1, 3)
+    return np.stack([np.bincount(vertex, weights=values[:, i], minlength=n_vertices) for i in range(3)], axis=1)

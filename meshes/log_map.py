@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,17 +14,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gaugenet.meshes.edge_distance import edge_distances, grown
-from gaugenet.meshes.fans import CornerFans, Floats, Ints
+from gaugenet.meshes.edge_distance import HEAP_ENTRY, edge_distances, grown
+from gaugenet.meshes.fans import CornerFans, Floats, Ints, packed
 from gaugenet.meshes.neighborhoods import ABSURD_NEIGHBORS
-from gaugenet.meshes.transport import straddle_correct, symmetrize, wrap
-from gaugenet.meshes.unfolding import Reached, explore, reached_scratch, window_stack
+from gaugenet.meshes.transport import edge_ends, polyhedral_transport, straddle_correct, symmetrize, wrap
+from gaugenet.meshes.unfolding import WINDOW, Search, explore, new_search
 
 _TARGETS_PER_CHUNK = 1024
 _MARGINS = np.array([0.12, 0.4, 1.0])
 """How much farther than the neighbourhood to search, so that the parents of its outer vertices are known; the
 next where some are not."""
 _TIE = 1e-9
+
+EDGE = np.dtype(
+    [("r", np.float64), ("theta", np.float64), ("phi", np.float64), ("source", np.int32), ("flip", np.int8)], align=True
+)
+_NO_ROWS = (np.empty(0, np.int64), np.empty(0), np.empty(0, EDGE))
 
 
 class LogMaps(NamedTuple):
@@ -40,11 +46,6 @@ class LogMaps(NamedTuple):
     """[V] radius of the support; 0 for an empty row."""
     uncorrected: int
     """Smooth transport: edges that keep polyhedral values because a parent could not be reached."""
-
-
-class _Scratch(NamedTuple):
-    settled: Ints
-    tokens: Ints
 
 
 def available_threads() -> int:
@@ -67,18 +68,18 @@ def all_log_maps(
         ValueError: a neighbourhood by radius is absurdly large.
     """
     n = fans.n_vertices
+    surface = (*packed(fans), fans.corners, edge_ends(fans))
     starts = range(0, n, _TARGETS_PER_CHUNK)
     workers = max(1, min(threads or available_threads(), len(starts)))
-    idle: SimpleQueue[tuple[Reached, _Scratch]] = SimpleQueue()
+    idle: SimpleQueue[Search] = SimpleQueue()
     for _ in range(workers):
-        idle.put((reached_scratch(n), _Scratch(np.full(n, -1, np.int64), np.zeros(1, np.int64))))
+        idle.put(new_search(n))
 
-    def work(first: int):  # type: ignore[no-untyped-def]
-        with _borrowed(idle) as (reached, scratch):
-            return _map_chunk(
-                fans, reached, scratch, first, min(first + _TARGETS_PER_CHUNK, n), float(radius), int(most),
-                smooth, *window_stack(),
-            )  # fmt: skip
+    def work(first: int) -> tuple[Any, ...]:
+        with _borrowed(idle) as search:
+            last = min(first + _TARGETS_PER_CHUNK, n)
+            rows: tuple[Any, ...] = _map_chunk(*surface, *search, first, last, float(radius), int(most), smooth)
+            return rows
 
     if workers == 1:
         chunks = [work(first) for first in starts]
@@ -93,31 +94,24 @@ def all_log_maps(
                 "that a neighbourhood may have; use a smaller radius, Nearest(k), or "
                 "Radius(..., max_neighbors=k)"
             )
-    degree, support, source, r, theta, phi, flip, uncorrected = (
-        _joined([chunk[i] for chunk in chunks], dtype)
-        for i, dtype in enumerate((np.int64, float, np.int32, float, float, float, np.int8, np.int64))
-    )
+    degree, support, rows = (np.concatenate([none, *(c[i] for c in chunks)]) for i, none in enumerate(_NO_ROWS))
     row_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
-    phi = wrap(phi)
+    source, flip, phi = rows["source"].copy(), rows["flip"].copy(), wrap(rows["phi"])
     symmetrize(row_ptr, source, phi, flip, smooth)
     return LogMaps(
-        row_ptr,
-        source,
-        r * fans.unit,
-        wrap(theta),
-        wrap(phi),
-        flip,
-        support * fans.unit,
-        int(uncorrected.sum()),
+        row_ptr=row_ptr,
+        source=source,
+        r=rows["r"] * fans.unit,
+        theta=wrap(rows["theta"]),
+        phi=wrap(phi),
+        flip=flip,
+        support=support * fans.unit,
+        uncorrected=sum(chunk[3] for chunk in chunks),
     )
-
-
-def _joined(parts: list[Any], dtype: Any) -> NDArray[Any]:
-    return np.concatenate([np.empty(0, dtype), *(np.atleast_1d(part) for part in parts)])
 
 
 @contextmanager
-def _borrowed(idle: SimpleQueue[tuple[Reached, _Scratch]]) -> Iterator[tuple[Reached, _Scratch]]:
+def _borrowed(idle: SimpleQueue[Search]) -> Iterator[Search]:
     item = idle.get()
     try:
         yield item
@@ -126,105 +120,102 @@ def _borrowed(idle: SimpleQueue[tuple[Reached, _Scratch]]) -> Iterator[tuple[Rea
 
 
 @njit(cache=True, nogil=True)
-def _map_chunk(fans, reached, scratch, first, last, limit, most, smooth, windows, links):  # type: ignore[no-untyped-def]
+def _map_chunk(  # type: ignore[no-untyped-def]
+    half_edges, vertices, corners, ends, paths, reached, counts, first, last, limit, most, smooth
+):
     """Rows of the targets [first, last); see `all_log_maps` for the order of the results."""
     degree, support = np.zeros(last - first, np.int64), np.zeros(last - first)
-    capacity = 32 * (last - first)
-    source, flip = np.empty(capacity, np.int32), np.empty(capacity, np.int8)
-    r, theta, phi = np.empty(capacity), np.empty(capacity), np.empty(capacity)
-    queue, seen = np.empty(64, np.int64), np.empty(64, np.int64)
-    heap_key, heap_vertex = np.empty(64), np.empty(64, np.int64)
-    uncorrected, n_edges = 0, 0
-    refused, count = -1, 0
+    rows, n_edges, uncorrected = np.empty(32 * (last - first), EDGE), 0, 0
+    windows, queue = np.empty(256, WINDOW), np.empty(64, np.int64)
+    seen, heap = np.empty(64, np.int64), np.empty(64, HEAP_ENTRY)
+    enough = most + 1 if most > 0 else len(vertices)
     for p in range(first, last):
-        if fans.corner_ptr[p] == fans.corner_ptr[p + 1]:
+        if vertices[p].first == vertices[p].last:
             continue
-        enough = most + 1 if most > 0 else len(fans.total_angle)
-        settled, farthest, n_seen, seen, heap_key, heap_vertex = edge_distances(
-            fans, p, limit, enough, reached.bound, seen, heap_key, heap_vertex
+        settled, farthest, n_seen, seen, heap = edge_distances(
+            half_edges, vertices, corners, p, limit, enough, paths, seen, heap
         )
-        radius = limit if most < 0 else min(limit, farthest) if settled == enough else min(limit, np.inf)
-        if radius == np.inf:
-            radius = farthest
         if most < 0 and settled > ABSURD_NEIGHBORS:
-            refused, count = p, settled
-            _forget(reached, seen, n_seen, 0)
-            break
-        radius *= 1.0 + _TIE
+            _forget(paths, seen[:n_seen])
+            return degree, support, rows[:0], uncorrected, p, settled
+        radius = (farthest if settled == enough or limit == np.inf else limit) * (1.0 + _TIE)
+        kept = reached[:0]
+        missing = 0
         for attempt in range(len(_MARGINS)):
-            token = scratch.tokens[0]
-            scratch.tokens[0] += 1
+            token = p * len(_MARGINS) + attempt
             reach = radius * (1.0 + _MARGINS[attempt]) if smooth else radius
-            n_reached, windows, links, queue = explore(fans, reached, token, p, reach, windows, links, queue)
-            order = _by_distance(reached, n_reached)
-            n_inside = n_reached
-            while n_inside > 0 and reached.distance[order[n_inside - 1]] > radius:
-                n_inside -= 1
-            kept, support[p - first] = _selected(reached, order, n_inside, limit, most)
-            missing = 0
-            if smooth:
-                straddle_correct(fans, reached, token, p, order, scratch.settled)
-                for q in kept:
-                    missing += scratch.settled[q] != token
-                if missing > 0 and attempt + 1 < len(_MARGINS):
-                    for i in range(n_reached):
-                        reached.stamp[reached.touched[i]] = -1
-                    continue
-            break
+            windows, queue = explore(
+                half_edges, vertices, corners, paths, reached, counts, windows, queue, token, p, reach
+            )
+            order = _by_distance(paths, reached[: counts[0]])
+            kept, support[p - first] = _selected(paths, order, radius, limit, most)
+            polyhedral_transport(vertices, paths, p, order)
+            if not smooth:
+                break
+            straddle_correct(half_edges, ends, paths, token, p, order)
+            missing = _read_corrected(paths, token, kept)
+            if missing == 0:
+                break
         uncorrected += missing
         degree[p - first] = len(kept)
-        source, flip = grown(source, n_edges + len(kept)), grown(flip, n_edges + len(kept))
-        r, theta, phi = (
-            grown(r, n_edges + len(kept)),
-            grown(theta, n_edges + len(kept)),
-            grown(phi, n_edges + len(kept)),
-        )
+        if n_edges + len(kept) > len(rows):
+            rows = grown(rows, n_edges + len(kept))
         for q in kept:
-            source[n_edges], flip[n_edges] = q, reached.flip[q]
-            r[n_edges], theta[n_edges], phi[n_edges] = reached.distance[q], reached.theta[q], reached.phi[q]
+            row, path = rows[n_edges], paths[q]
+            row.source, row.flip = q, path.flip
+            row.r, row.theta, row.phi = path.distance, path.theta, path.phi
             n_edges += 1
-        _forget(reached, seen, n_seen, n_reached)
-    return (
-        degree, support, source[:n_edges].copy(), r[:n_edges].copy(), theta[:n_edges].copy(),
-        phi[:n_edges].copy(), flip[:n_edges].copy(), uncorrected, refused, count,
-    )  # fmt: skip
+        _forget(paths, seen[:n_seen])
+        _forget(paths, reached[: counts[0]])
+    return degree, support, rows[:n_edges].copy(), uncorrected, -1, 0
 
 
 @njit(cache=True, nogil=True)
-def _forget(reached, seen, n_seen, n_reached):  # type: ignore[no-untyped-def]
-    for i in range(n_seen):
-        reached.bound[seen[i]] = np.inf
-    for i in range(n_reached):
-        reached.bound[reached.touched[i]] = np.inf
+def _read_corrected(paths, token, kept):  # type: ignore[no-untyped-def]
+    """Theta and phi from the corrected values; the number of vertices that have none."""
+    missing = 0
+    for q in kept:
+        path = paths[q]
+        if path.settled == token:
+            path.theta = math.atan2(path.log.imag, path.log.real)
+            path.phi = math.atan2(path.turn.imag, path.turn.real)
+        else:
+            missing += 1
+    return missing
 
 
 @njit(cache=True, nogil=True)
-def _by_distance(reached, n_reached):  # type: ignore[no-untyped-def]
-    key = np.empty(n_reached)
-    for i in range(n_reached):
-        key[i] = reached.distance[reached.touched[i]]
-    return reached.touched[:n_reached][np.argsort(key)]
+def _forget(paths, vertices):  # type: ignore[no-untyped-def]
+    for v in vertices:
+        paths[v].bound = np.inf
 
 
 @njit(cache=True, nogil=True)
-def _selected(reached, order, n_inside, limit, most):  # type: ignore[no-untyped-def]
-    """(the neighbours to keep, sorted by index; the support radius)."""
-    if most < 0 or n_inside < most or (n_inside == most and limit < np.inf):
-        kept = np.sort(order[:n_inside])
-        if limit < np.inf:
-            return kept, limit
-        farthest = reached.distance[order[n_inside - 1]] if n_inside > 0 else 0.0
-        return kept, farthest * (1.0 + 0.5 / max(n_inside, 1))
-    last = reached.distance[order[most - 1]]
-    beyond = reached.distance[order[most]] if n_inside > most else last
-    support = max(0.5 * (last + beyond), last * (1.0 + 0.5 / most))
-    if beyond > last * (1.0 + _TIE):
-        return np.sort(order[:most]), support
-    sure = 0
-    while reached.distance[order[sure]] < last * (1.0 - _TIE):
-        sure += 1
-    tied = sure
-    while tied < n_inside and reached.distance[order[tied]] <= last * (1.0 + _TIE):
-        tied += 1
+def _by_distance(paths, reached):  # type: ignore[no-untyped-def]
+    key = np.empty(len(reached))
+    for i in range(len(reached)):
+        key[i] = paths[reached[i]].distance
+    return reached[np.argsort(key)]
+
+
+@njit(cache=True, nogil=True)
+def _selected(paths, order, radius, limit, most):  # type: ignore[no-untyped-def]
+    """(the neighbours to keep of the reached vertices, nearest first, sorted by index; the support radius)."""
+    inside = len(order)
+    while inside > 0 and paths[order[inside - 1]].distance > radius:
+        inside -= 1
+    if inside == 0:
+        return order[:0], 0.0
+    last = paths[order[inside - 1]].distance
+    if most < 0 or inside <= most:
+        return np.sort(order[:inside]), limit if limit < np.inf else last * (1.0 + 0.5 / inside)
+    last, beyond = paths[order[most - 1]].distance, paths[order[most]].distance
+    support = min(max(0.5 * (last + beyond), last * (1.0 + 0.5 / most)), limit)
+    sure, tied = most, most
+    if beyond <= last * (1.0 + _TIE):
+        while sure > 0 and paths[order[sure - 1]].distance >= last * (1.0 - _TIE):
+            sure -= 1
+        while tied < inside and paths[order[tied]].distance <= last * (1.0 + _TIE):
+            tied += 1
     chosen = np.sort(order[sure:tied])[: most - sure]
     return np.sort(np.concatenate((order[:sure], chosen))), support

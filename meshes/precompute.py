@@ -117,8 +117,6 @@ def _gauge(
     frame_direction: NDArray[np.float64] | None,
 ) -> NDArray[np.float64] | None:
     """[V] angle of the gauge transformation from the frames of the fans to those asked for; None for none."""
-    from gaugenet.meshes.fans import halfedge_angles
-
     if reference is not None and frame_direction is not None:
         raise ValueError("give either reference or frame_direction, not both")
     if frame_direction is not None:
@@ -132,11 +130,10 @@ def _gauge(
     if halfedge.shape != (n,) or angle.shape != (n,) or not np.issubdtype(halfedge.dtype, np.integer):
         raise ValueError(f"reference is (half-edge, angle), an integer and a real array of shape [{n}]")
     given = halfedge >= 0
-    tails = fans.faces.ravel()
-    if (halfedge >= len(tails)).any() or (tails[halfedge[given]] != np.flatnonzero(given)).any():
+    if (halfedge >= len(fans.vertex)).any() or (fans.vertex[halfedge[given]] != np.flatnonzero(given)).any():
         raise ValueError("reference: half-edge 3 f + k must start at its vertex, faces[f, k] == v")
     turn = np.zeros(n)
-    turn[given] = -(halfedge_angles(fans)[halfedge[given]] + angle[given])
+    turn[given] = -(fans.direction[halfedge[given]] * fans.scale[given] + angle[given])
     return turn
 
 

@@ -36,14 +36,14 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from gaugenet.meshes.fans import Floats, Ints
-from gaugenet.meshes.unfolding import edge_direction
+from gaugenet.meshes.fans import CornerFans, Floats, Ints
+from gaugenet.meshes.unfolding import corner_after, corner_before
 
 _MAX_PASSES = 4
-_INCOMPATIBLE = 0.5 * math.pi
-"""A parent whose path gives a direction or transporter this far from the shortest path's lies across the cut
-locus."""
+_NEGLIGIBLE = 1e-9
+"""Weight below which a parent is not asked."""
 
 
 def wrap(angle: Any) -> Any:
@@ -77,87 +77,115 @@ def _wrapped(angle):  # type: ignore[no-untyped-def]
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
 
 
-@njit(cache=True, nogil=True)
-def edge_transporter(fans, corner, other):  # type: ignore[no-untyped-def]
-    """For the edge between two corners of a face: (length, scaled direction at `corner`, φ, flip) of the
-    transporter from the vertex at `other` to the vertex at `corner`."""
-    f, k, j = corner // 3, corner % 3, other % 3
-    length = fans.length[f, k] if j == (k + 1) % 3 else fans.length[f, j]
-    outward = edge_direction(fans, corner, other) * fans.scale[fans.faces[f, k]]
-    back = edge_direction(fans, other, corner) * fans.scale[fans.faces[f, j]]
-    flip = fans.corner_sign[f, k] * fans.corner_sign[f, j]
-    return length, outward, outward + math.pi - flip * back, flip
+EDGE_ENDS = np.dtype([("at_tail", np.complex128), ("at_head", np.complex128), ("flip", np.int8)], align=True)
+"""A half-edge as complex numbers x + i y: the unit vector along it in the frame of its tail, the unit vector back along
+it in the frame of its head, and -1 where the two frames have opposite handedness along it."""
+
+
+def edge_ends(fans: CornerFans) -> NDArray[np.void]:
+    """[3 F] of EDGE_ENDS."""
+    after = np.arange(len(fans.vertex)).reshape(-1, 3)[:, [1, 2, 0]].ravel()
+    other_edge = fans.direction + fans.corner_sign * fans.corner_angle
+    scaled = fans.scale[fans.vertex]
+    ends = np.zeros(len(fans.vertex), EDGE_ENDS)
+    ends["at_tail"] = np.exp(1j * fans.direction * scaled)
+    ends["at_head"] = np.exp(1j * other_edge * scaled)[after]
+    ends["flip"] = fans.corner_sign * fans.corner_sign[after]
+    return ends
 
 
 @njit(cache=True, nogil=True)
-def straddle_correct(fans, reached, token, target, order, settled):  # type: ignore[no-untyped-def]
-    """Replace theta and phi of the reached vertices by averages over both sides of their path, in place.
+def _act(turn, flip, z):  # type: ignore[no-untyped-def]
+    """R(arg turn) diag(1, flip) on the vector z, both as complex numbers."""
+    return turn * z if flip > 0 else turn * z.conjugate()
+
+
+@njit(cache=True, nogil=True)
+def polyhedral_transport(vertices, paths, target, order):  # type: ignore[no-untyped-def]
+    """Fill in theta, phi, flip and bent of the paths to the reached vertices.
+
+    Args:
+        vertices: [V] of VERTEX (`gaugenet.meshes.fans`). paths: [V] of PATH (`gaugenet.meshes.unfolding`).
+        order: reached vertices, nearest first, so that an origin comes before what it sees.
+    """
+    start = paths[target]
+    start.theta, start.phi, start.flip, start.bent = 0.0, 0.0, 1, 0
+    for q in order:
+        path = paths[q]
+        v = path.origin
+        before = paths[v]
+        outward = path.departure * vertices[v].scale
+        step = outward + math.pi - path.turned * path.back * vertices[q].scale
+        path.theta = outward if v == target else before.theta
+        path.phi = before.phi + before.flip * step
+        path.flip = before.flip * path.turned
+        path.bent = v != target and (vertices[v].boundary or before.bent)
+
+
+@njit(cache=True, nogil=True)
+def straddle_correct(half_edges, ends, paths, token, target, order):  # type: ignore[no-untyped-def]
+    """Average over both sides of the paths to the reached vertices, into `log` and `turn`.
 
     Where the path from the target p to c crosses the edge ab of its last face at the fraction t from a to b:
 
         g_{p<-c} = mean of g_{p<-a} g_{a<-c} (weight 1 - t) and g_{p<-b} g_{b<-c} (weight t),  on the circle
-        θ_c = direction of the same mean of u_a + g_{p<-a} e_{ac},  with u_a = log_p a and e_{ac} the edge at
-        a.
+        θ_c = direction of the same mean of u_a + g_{p<-a} e_ac,  with u_a = log_p a and e_ac the edge at a.
 
-    The parents a, b are corrected first. A vertex keeps its polyhedral values where no parent was reached.
-    Behind a concave boundary theta is that of the first bend.
+    The parents a, b are corrected first. One whose path leads more than π/2 away from the direction of the path to
+    c lies across the cut locus and does not count. A vertex keeps its polyhedral values, and is not `settled`, where
+    a parent was not reached. Behind a concave boundary θ is that of the first bend.
 
     Args:
-        order: reached vertices, nearest first.
-        settled: [V] scratch; ``settled[v] == token`` marks what is final.
+        order: reached vertices, nearest first; `polyhedral_transport` must have filled them in.
     """
-    settled[target] = token
+    start = paths[target]
+    start.settled, start.log, start.turn = token, 0j, 1.0 + 0j
     left = len(order)
     for _ in range(_MAX_PASSES):
         waiting = 0
-        for i in range(len(order)):
-            c = order[i]
-            if settled[c] != token:
-                if _corrected(fans, reached, token, settled, c):
-                    settled[c] = token
-                else:
-                    waiting += 1
+        for c in order:
+            if paths[c].settled != token and not _corrected(half_edges, ends, paths, token, c):
+                waiting += 1
         if waiting == 0 or waiting == left:
             break
         left = waiting
 
 
 @njit(cache=True, nogil=True)
-def _corrected(fans, reached, token, settled, c):  # type: ignore[no-untyped-def]
-    corner = reached.arrival[c]
-    f, k = corner // 3, corner % 3
-    x, y, gx, gy = 0.0, 0.0, 0.0, 0.0
-    for side in range(1, 3):
-        weight = reached.fraction[c] if side == 1 else 1.0 - reached.fraction[c]
-        if weight <= 1e-9:
+def _corrected(half_edges, ends, paths, token, c):  # type: ignore[no-untyped-def]
+    path = paths[c]
+    to_after, before = path.arrival, corner_before(path.arrival)
+    ahead = complex(math.cos(path.theta), math.sin(path.theta))
+    log, turn = 0j, 0j
+    for side in range(2):
+        weight = path.fraction if side == 0 else 1.0 - path.fraction
+        if weight <= _NEGLIGIBLE:
             continue
-        parent = 3 * f + (k + side) % 3
-        v = fans.faces[f, parent % 3]
-        if settled[v] != token:
+        # half-edge `to_after` starts at c, half-edge `before` ends there
+        edge = ends[to_after if side == 0 else before]
+        length = half_edges[to_after if side == 0 else before].length
+        at_parent, at_c = (edge.at_head, edge.at_tail) if side == 0 else (edge.at_tail, edge.at_head)
+        parent = paths[half_edges[corner_after(to_after) if side == 0 else before].vertex]
+        if parent.settled != token:
             return False
-        length, outward, step, flip = edge_transporter(fans, parent, corner)
-        phi = reached.phi[v] + reached.flip[v] * step
-        along = reached.phi[v] + reached.flip[v] * outward
-        if reached.distance[v] == 0.0:
-            px, py = length * math.cos(along), length * math.sin(along)
-        else:
-            px = reached.distance[v] * math.cos(reached.theta[v]) + length * math.cos(along)
-            py = reached.distance[v] * math.sin(reached.theta[v]) + length * math.sin(along)
-        if (
-            reached.flip[v] * flip != reached.flip[c]
-            or abs(_wrapped(math.atan2(py, px) - reached.theta[c])) > _INCOMPATIBLE
-            or abs(_wrapped(phi - reached.phi[c])) > _INCOMPATIBLE
-        ):
+        along = _act(parent.turn, parent.flip, at_parent)
+        found = parent.log + length * along
+        if parent.flip * edge.flip != path.flip or found.real * ahead.real + found.imag * ahead.imag < 0.0:
             continue
-        x, y = x + weight * px, y + weight * py
-        gx, gy = gx + weight * math.cos(phi), gy + weight * math.sin(phi)
-    if gx == 0.0 and gy == 0.0:
-        return True
-    reached.phi[c] = math.atan2(gy, gx)
-    if not reached.bent[c]:
-        reached.theta[c] = math.atan2(y, x)
-    elif settled[reached.origin[c]] == token:
-        reached.theta[c] = reached.theta[reached.origin[c]]
+        log += weight * found
+        turn -= weight * _act(along, -path.flip, at_c)
+    size, unit = abs(log), abs(turn)
+    if size == 0.0 or unit == 0.0:
+        turn = complex(math.cos(path.phi), math.sin(path.phi))
+        log, size, unit = ahead, 1.0, 1.0
+    elif path.bent:
+        first = paths[path.origin]
+        if first.settled != token:
+            return False
+        log, size = first.log, first.distance
+    path.log = log * (path.distance / size)
+    path.turn = turn / unit
+    path.settled = token
     return True
 
 
