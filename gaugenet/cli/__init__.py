@@ -11,6 +11,10 @@ import sys
 from collections.abc import Sequence
 
 
+class InterruptedRunError(Exception):
+    """A person stopped the command; the message says what was kept and how to go on."""
+
+
 def main() -> None:
     """Entry point of the ``gaugenet`` script."""
     sys.exit(run(sys.argv[1:]))
@@ -26,12 +30,14 @@ def run(arguments: Sequence[str]) -> int:
     debug = "--debug" in arguments
     try:
         code = app(args=[a for a in arguments if a != "--debug"], prog_name="gaugenet", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        # typer turns an interruption into this code and says nothing
+        return _fail("interrupted", 130) if code == 130 else int(code or 0)
     except typer.Exit as stop:
         return stop.exit_code
-    except (KeyboardInterrupt, typer.Abort) as stop:
-        reason = str(stop) or str(stop.__cause__ or "")
-        return _fail(reason or "interrupted", 130)
+    except InterruptedRunError as stop:
+        return _fail(str(stop), 130)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", 130)
     except BrokenPipeError:
         # the reader of a pipe went away (gaugenet inspect x | head); nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -19,11 +19,12 @@ def run_precompute(path: Path, config_file: Path | None, assignments: Sequence[s
     """Fill the cache, and say how long it took, how much it holds, and whether a number in it is not one."""
     config = load_config(config_file, assignments)
     files = mesh_files(path)
+    cache = geometry_cache(config.data)
     began = time.perf_counter()
     vertices = edges = size = bad = 0
     with steps("precompute") as step:
         for i, file in enumerate(files, 1):
-            sample = prepared_sample(file, config.data)
+            sample = prepared_sample(file, config.data, cache)
             geometry = sample.geometry
             tensors = [*tensors_of(geometry), sample.features]
             vertices += geometry.n_vertices
@@ -39,7 +40,7 @@ def run_precompute(path: Path, config_file: Path | None, assignments: Sequence[s
     say("time", f"{seconds:.2f} s ({vertices / seconds:,.0f} vertices per second)")
     say("size", f"{size / 2**20:.1f} MiB")
     say("NaN", f"{bad:,}")
-    say("cache", geometry_cache(config.data).folder)
+    say("cache", f"{cache.folder} ({cache.hits} were in it)")
 
 
 def mesh_files(path: Path) -> list[Path]:

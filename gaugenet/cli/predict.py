@@ -12,7 +12,7 @@ from rich.table import Table
 
 from gaugenet.checkpoint import Checkpoint
 from gaugenet.cli.console import console, say
-from gaugenet.cli.surfaces import prepared_sample
+from gaugenet.cli.surfaces import geometry_cache, prepared_sample
 from gaugenet.evaluation import check_surfaces, predict
 from gaugenet.prediction import Prediction, draw_predictions
 from gaugenet.training import WEIGHTS, build_model
@@ -27,10 +27,12 @@ def run_predict(weights: Path, meshes: Sequence[Path], out: Path) -> None:
     checkpoint = Checkpoint.load(file)
     model = build_model(checkpoint.config, checkpoint.n_features, len(checkpoint.class_names))
     checkpoint.restore(model, file)
+    config = checkpoint.config
+    cache = geometry_cache(config.data)
     predictions = []
     for path, stem in zip(meshes, _distinct_stems(meshes)):
-        sample = prepared_sample(path, checkpoint.config.data, checkpoint.label_kind)
-        check_surfaces([sample], checkpoint.config.model.group, retrain=True)
+        sample = prepared_sample(path, config.data, cache, checkpoint.label_kind)
+        check_surfaces([sample], config.model.group, retrain=True)
         (logits,) = predict(model, [sample])
         predictions.append(
             Prediction(stem, sample.mesh, logits.argmax(1).numpy(), sample.label_kind, len(checkpoint.class_names))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import time
 from pathlib import Path
 
 from gaugenet.cli.console import say, steps
@@ -37,11 +37,8 @@ def neighborhood_of(config: DataConfig) -> Neighborhood:
 
 
 def geometry_cache(config: DataConfig) -> GeometryCache:
-    """The cache that the settings name, else that in the user's cache folder."""
-    if config.cache:
-        return GeometryCache(Path(config.cache).expanduser())
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return GeometryCache(Path(root) / "gaugenet")
+    """The cache that the settings name, else that of the user."""
+    return GeometryCache(Path(config.cache).expanduser() if config.cache else None)
 
 
 def prepared_data(config: DataConfig) -> SurfaceData:
@@ -51,27 +48,37 @@ def prepared_data(config: DataConfig) -> SurfaceData:
     splits = [s for s in ("train", "test") if s in dataset.splits]
     sizes = ", ".join(f"{dataset.size(s)} {s}" for s in splits)
     say("data", f"{dataset.name}: {sizes} surfaces, {dataset.n_classes} classes per {dataset.label_kind}")
+    cache = geometry_cache(config)
+    began = time.perf_counter()
     with steps("preparing") as step:
         samples = prepare(
             dataset,
             neighborhood_of(config),
             mode=_mode(config),
             features=config.features,
-            cache=geometry_cache(config),
+            cache=cache,
             splits=splits,
             progress=step,
         )
+    say(
+        "geometry",
+        f"{cache.misses} computed, {cache.hits} from {cache.folder} ({time.perf_counter() - began:.1f} s)",
+    )
+    for notice in cache.notices:
+        say("cache", notice)
     return SurfaceData(samples["train"], samples.get("test", []), dataset.class_names, dataset.class_values)
 
 
-def prepared_sample(path: Path, config: DataConfig, label_kind: LabelKind = "vertex") -> SurfaceSample:
+def prepared_sample(
+    path: Path, config: DataConfig, cache: GeometryCache, label_kind: LabelKind = "vertex"
+) -> SurfaceSample:
     """One mesh, prepared as the settings say."""
     return prepare_mesh(
         load_mesh(path),
         neighborhood_of(config),
         mode=_mode(config),
         features=config.features,
-        cache=geometry_cache(config),
+        cache=cache,
         label_kind=label_kind,
         name=str(path),
     )

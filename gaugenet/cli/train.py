@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from gaugenet.checkpoint import ResumeState
+from gaugenet.cli import InterruptedRunError
 from gaugenet.cli.console import TrainProgress, console, load_config, say
 from gaugenet.cli.surfaces import prepared_data
 from gaugenet.config import EMBEDDED, Config
@@ -64,18 +65,17 @@ def run_train(
     else:
         config = load_config(config_file, _absolute(options))
         folder = _new_folder(config, out, overwrite)
+    device = device_of(config.train.device)
     data = prepared_data(config.data)
-    example = torch.empty(0, device=device_of(config.train.device))
-    say("operator", explain(example).removeprefix("operator: "))
+    say("operator", explain(torch.empty(0, device=device)).removeprefix("operator: "))
     if overwrite:
         _clear(folder)
     progress = TrainProgress()
     try:
         result = train(config, data, folder, progress, resume=state)
     except KeyboardInterrupt:
-        progress.close()
         done = progress.last_epoch
-        raise KeyboardInterrupt(
+        raise InterruptedRunError(
             f"interrupted after epoch {done}; go on with: gaugenet train --resume {folder}"
             if done
             else "interrupted before the first epoch was done; nothing was written"
