@@ -44,8 +44,8 @@ class LogMaps(NamedTuple):
     flip: NDArray[np.int8]
     support: Floats
     """[V] radius of the support; 0 for an empty row."""
-    uncorrected: int
-    """Smooth transport: edges that keep polyhedral values because a parent could not be reached."""
+    one_sided: int
+    """Smooth transport: edges whose correction lacks a side because a parent could not be reached."""
 
 
 def available_threads() -> int:
@@ -106,7 +106,7 @@ def all_log_maps(
         phi=wrap(phi),
         flip=flip,
         support=support * fans.unit,
-        uncorrected=sum(chunk[3] for chunk in chunks),
+        one_sided=sum(chunk[3] for chunk in chunks),
     )
 
 
@@ -125,7 +125,7 @@ def _map_chunk(  # type: ignore[no-untyped-def]
 ):
     """Rows of the targets [first, last); see `all_log_maps` for the order of the results."""
     degree, support = np.zeros(last - first, np.int64), np.zeros(last - first)
-    rows, n_edges, uncorrected = np.empty(32 * (last - first), EDGE), 0, 0
+    rows, n_edges, one_sided = np.empty(32 * (last - first), EDGE), 0, 0
     windows, queue = np.empty(256, WINDOW), np.empty(64, np.int64)
     seen, heap = np.empty(64, np.int64), np.empty(64, HEAP_ENTRY)
     enough = most + 1 if most > 0 else len(vertices)
@@ -137,7 +137,7 @@ def _map_chunk(  # type: ignore[no-untyped-def]
         )
         if most < 0 and settled > ABSURD_NEIGHBORS:
             _forget(paths, seen[:n_seen])
-            return degree, support, rows[:0], uncorrected, p, settled
+            return degree, support, rows[:0], one_sided, p, settled
         radius = (farthest if settled == enough or limit == np.inf else limit) * (1.0 + _TIE)
         kept = reached[:0]
         missing = 0
@@ -156,7 +156,7 @@ def _map_chunk(  # type: ignore[no-untyped-def]
             missing = _read_corrected(paths, token, kept)
             if missing == 0:
                 break
-        uncorrected += missing
+        one_sided += missing
         degree[p - first] = len(kept)
         if n_edges + len(kept) > len(rows):
             rows = grown(rows, n_edges + len(kept))
@@ -167,20 +167,19 @@ def _map_chunk(  # type: ignore[no-untyped-def]
             n_edges += 1
         _forget(paths, seen[:n_seen])
         _forget(paths, reached[: counts[0]])
-    return degree, support, rows[:n_edges].copy(), uncorrected, -1, 0
+    return degree, support, rows[:n_edges].copy(), one_sided, -1, 0
 
 
 @njit(cache=True, nogil=True)
 def _read_corrected(paths, token, kept):  # type: ignore[no-untyped-def]
-    """Theta and phi from the corrected values; the number of vertices that have none."""
+    """Theta and phi from the corrected values; how many vertices have none, or lack a side because it is far."""
     missing = 0
     for q in kept:
         path = paths[q]
         if path.settled == token:
             path.theta = math.atan2(path.log.imag, path.log.real)
             path.phi = math.atan2(path.turn.imag, path.turn.real)
-        else:
-            missing += 1
+        missing += path.settled != token or path.lacking > 0
     return missing
 
 

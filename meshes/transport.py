@@ -41,7 +41,6 @@ from numpy.typing import NDArray
 from gaugenet.meshes.fans import CornerFans, Floats, Ints
 from gaugenet.meshes.unfolding import corner_after, corner_before
 
-_MAX_PASSES = 4
 _NEGLIGIBLE = 1e-9
 """Weight below which a parent is not asked."""
 
@@ -132,31 +131,41 @@ def straddle_correct(half_edges, ends, paths, token, target, order):  # type: ig
         θ_c = direction of the same mean of u_a + g_{p<-a} e_ac,  with u_a = log_p a and e_ac the edge at a.
 
     The parents a, b are corrected first. One whose path leads more than π/2 away from the direction of the path to
-    c lies across the cut locus and does not count. A vertex keeps its polyhedral values, and is not `settled`, where
-    a parent was not reached. Behind a concave boundary θ is that of the first bend.
+    c lies across the cut locus and does not count. Where parents wait for each other, or one was not reached, the
+    nearest vertex makes do with one side; `lacking` then counts the parents not reached. A vertex without any settled
+    parent keeps its polyhedral values and is not `settled`. Behind a concave boundary θ is that of the first bend.
 
     Args:
         order: reached vertices, nearest first; `polyhedral_transport` must have filled them in.
     """
     start = paths[target]
     start.settled, start.log, start.turn = token, 0j, 1.0 + 0j
-    left = len(order)
-    for _ in range(_MAX_PASSES):
-        waiting = 0
-        for c in order:
-            if paths[c].settled != token and not _corrected(half_edges, ends, paths, token, c):
-                waiting += 1
-        if waiting == 0 or waiting == left:
-            break
-        left = waiting
+    waiting = order.copy()
+    n_waiting = len(order)
+    one_side_will_do = False
+    while n_waiting > 0:
+        left = 0
+        for i in range(n_waiting):
+            if _corrected(half_edges, ends, paths, token, waiting[i], one_side_will_do):
+                one_side_will_do = False
+            else:
+                waiting[left] = waiting[i]
+                left += 1
+        if left == n_waiting:
+            if one_side_will_do:
+                break
+            one_side_will_do = True
+        n_waiting = left
 
 
 @njit(cache=True, nogil=True)
-def _corrected(half_edges, ends, paths, token, c):  # type: ignore[no-untyped-def]
+def _corrected(half_edges, ends, paths, token, c, one_side_will_do):  # type: ignore[no-untyped-def]
+    """Settle vertex c if its parents are settled (or one of them, where one side will do); True if done."""
     path = paths[c]
     to_after, before = path.arrival, corner_before(path.arrival)
     ahead = complex(math.cos(path.theta), math.sin(path.theta))
     log, turn = 0j, 0j
+    asked, lacking = 0, 0
     for side in range(2):
         weight = path.fraction if side == 0 else 1.0 - path.fraction
         if weight <= _NEGLIGIBLE:
@@ -167,13 +176,19 @@ def _corrected(half_edges, ends, paths, token, c):  # type: ignore[no-untyped-de
         at_parent, at_c = (edge.at_head, edge.at_tail) if side == 0 else (edge.at_tail, edge.at_head)
         parent = paths[half_edges[corner_after(to_after) if side == 0 else before].vertex]
         if parent.settled != token:
-            return False
+            if not one_side_will_do:
+                return False
+            lacking += parent.stamp != token
+            continue
+        asked += 1
         along = _act(parent.turn, parent.flip, at_parent)
         found = parent.log + length * along
         if parent.flip * edge.flip != path.flip or found.real * ahead.real + found.imag * ahead.imag < 0.0:
             continue
         log += weight * found
         turn -= weight * _act(along, -path.flip, at_c)
+    if asked == 0:
+        return False
     size, unit = abs(log), abs(turn)
     if size == 0.0 or unit == 0.0:
         turn = complex(math.cos(path.phi), math.sin(path.phi))
@@ -186,6 +201,7 @@ def _corrected(half_edges, ends, paths, token, c):  # type: ignore[no-untyped-de
     path.log = log * (path.distance / size)
     path.turn = turn / unit
     path.settled = token
+    path.lacking = lacking
     return True
 
 

@@ -57,9 +57,11 @@ PATH = np.dtype(
         # -1 where origin and vertex have opposite handedness along the path
         ("turned", np.int8),
         # the rest belongs to gaugenet.meshes.transport: theta, phi, flip of the path; whether it bends at a boundary
-        # vertex; the logarithmic map and exp(i phi) after correction, known where `settled` is the token
+        # vertex; the logarithmic map and exp(i phi) after correction, known where `settled` is the token, and how many
+        # parents the correction lacks
         ("flip", np.int8),
         ("bent", np.int8),
+        ("lacking", np.int8),
         ("theta", np.float64),
         ("phi", np.float64),
         ("settled", np.int64),
