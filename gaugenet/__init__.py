@@ -2,7 +2,7 @@
 
     out[p] = Σ_q w_q K(log_p q) ρ(g_{p←q}) f[q]
 
-A mesh file becomes a `TriangleMesh`, that a `MeshGeometry` (logarithmic maps, transporters, quadrature), and that is all
+A mesh file becomes a `TriangleMesh`, that a `MeshGeometry` (logarithmic maps, transporters, quadrature): all that
 a layer sees of a surface. The public names:
 """
 

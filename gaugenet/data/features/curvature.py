@@ -65,16 +65,7 @@ def _normals(points: Array, faces: NDArray[np.int64]) -> Array:
 
 
 def _averaged(integrated: Array, mesh: TriangleMesh, laplacian: Laplacian) -> Array:
-    """Densities [V, 3] of what is integrated over vertex areas, after two implicit steps of heat flow per scale."""
-    from scipy.sparse import diags_array
-    from scipy.sparse.linalg import splu
-
-    mass = np.where(laplacian.mass > 0, laplacian.mass, 1.0)
-    out = np.empty((len(mass), len(SCALES)))
-    for column, scale in enumerate(SCALES):
-        width = scale * math.sqrt(laplacian.total_area) if scale else 0.5 * float(mesh.edge_lengths.mean())
-        # heat that flows for time t from a point spreads to E|x|^2 = 4 t; half of it in either step
-        step = (diags_array(mass) + (width**2 / 8.0) * laplacian.stiffness).tocsc()
-        factor = splu(step, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
-        out[:, column] = factor.solve(mass * factor.solve(integrated))
-    return np.where((laplacian.mass > 0)[:, None], out, 0.0)
+    """Densities [V, 3] of what is integrated over vertex areas, at each of `SCALES`."""
+    half_edge = 0.5 * float(mesh.edge_lengths.mean())
+    widths = (scale * math.sqrt(laplacian.total_area) if scale else half_edge for scale in SCALES)
+    return np.stack([laplacian.averaged(integrated, width) for width in widths], 1)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gaugenet.data.features.chirality import chirality, chirality_names
 from gaugenet.data.features.curvature import SCALES, gaussian_curvature, mean_curvature
 from gaugenet.data.features.eigenpairs import EIGENPAIRS
 from gaugenet.data.features.laplacian import Laplacian, cotan_laplacian
@@ -93,6 +94,12 @@ FEATURES: dict[str, Feature] = {
         ("bending",),
         lambda n: _curvature_names("|H|", n) + _curvature_names("K", n),
         partial(_curvatures, signed=False),
+    ),
+    "chirality": Feature(
+        "products of gradients that change their sign between a limb and its mirror image",
+        ("bending", "reflection", "orientation"),
+        lambda n: chirality_names(),
+        lambda mesh, laplacian, n: chirality(mesh, laplacian),
     ),
     "xyz": Feature(
         "positions, centred, scaled to unit area",

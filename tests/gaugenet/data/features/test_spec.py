@@ -8,7 +8,7 @@ from gaugenet.data.articulated import creature_mesh
 from gaugenet.data.features.spec import FEATURES, FeatureSpec
 from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
 
-EVERYTHING = "constant+hks16+wks8+curvature+xyz"
+EVERYTHING = "constant+hks16+wks8+curvature+chirality+xyz"
 
 
 @pytest.fixture(scope="module")
