@@ -158,13 +158,15 @@ HALF_EDGE = np.dtype(
         ("twin", np.int64),
         ("length", np.float64),
         ("corner_angle", np.float64),
+        ("cosine", np.float64),
+        ("sine", np.float64),
         ("direction", np.float64),
         ("corner_sign", np.int8),
         ("twin_flipped", np.int8),
     ],
     align=True,
 )
-"""One half-edge (and the corner at its tail) in one cache line; the fields are those of `CornerFans`."""
+"""One half-edge, and the corner at its tail, in 64 bytes: `CornerFans`, and cosine and sine of the angle."""
 
 VERTEX = np.dtype(
     [
@@ -182,8 +184,9 @@ VERTEX = np.dtype(
 def packed(fans: CornerFans) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """The same as records, [3 F] of HALF_EDGE and [V] of VERTEX: what compiled loops read."""
     half_edges = np.zeros(len(fans.vertex), HALF_EDGE)
-    for name in HALF_EDGE.names or ():
+    for name in ("vertex", "twin", "length", "corner_angle", "direction", "corner_sign", "twin_flipped"):
         half_edges[name] = getattr(fans, name)
+    half_edges["cosine"], half_edges["sine"] = np.cos(fans.corner_angle), np.sin(fans.corner_angle)
     vertices = np.zeros(fans.n_vertices, VERTEX)
     vertices["first"], vertices["last"] = fans.corner_ptr[:-1], fans.corner_ptr[1:]
     for name in ("total_angle", "scale", "boundary"):

@@ -182,15 +182,10 @@ def _emit(  # type: ignore[no-untyped-def]
             if high <= low or next_.twin < 0:
                 continue
             window = windows[depth]
-            cosine, sine = math.cos(size), math.sin(size)
-            window.ax, window.ay, window.bx, window.by = (
-                here.length,
-                0.0,
-                previous.length * cosine,
-                previous.length * sine,
-            )
+            window.ax, window.ay = here.length, 0.0
+            window.bx, window.by = previous.length * here.cosine, previous.length * here.sine
             window.right_x, window.right_y = (math.cos(low), math.sin(low)) if low > 0.0 else (1.0, 0.0)
-            window.left_x, window.left_y = (math.cos(high), math.sin(high)) if high < size else (cosine, sine)
+            window.left_x, window.left_y = (math.cos(high), math.sin(high)) if high < size else (here.cosine, here.sine)
             window.edge, window.winding, window.seed = after, 1, corner
             window.vertex_a, window.vertex_b = next_.vertex, previous.vertex
             depth += 1
@@ -215,8 +210,11 @@ def _propagate(  # type: ignore[no-untyped-def]
         near = half_edges[window.edge]
         winding = -window.winding if near.twin_flipped else window.winding
         apex = corner_before(near.twin)
-        to_a, to_b = (corner_after(near.twin), apex) if winding > 0 else (apex, corner_after(near.twin))
-        cx, cy = _apex(ax, ay, bx, by, half_edges[to_a].length, half_edges[to_b].length)
+        to_a, to_b, at_a = corner_after(near.twin), apex, corner_after(near.twin)
+        if winding < 0:
+            to_a, to_b, at_a = to_b, to_a, near.twin
+        angle_a = half_edges[at_a]
+        cx, cy = _apex(ax, ay, bx, by, near.length, half_edges[to_a].length, angle_a.cosine, angle_a.sine)
         reach = math.sqrt(cx * cx + cy * cy)
         left_of_right = rx * cy - ry * cx
         right_of_left = cx * ly - cy * lx
@@ -329,15 +327,13 @@ def _survives(ax, ay, bx, by, rx, ry, lx, ly, radius, bound_a, bound_b):  # type
 
 
 @njit(cache=True, nogil=True)
-def _apex(ax, ay, bx, by, from_a, from_b):  # type: ignore[no-untyped-def]
-    """The third corner of the triangle beyond AB (away from the origin), from its distances to A and B."""
-    ex, ey = bx - ax, by - ay
-    squared = ex * ex + ey * ey
-    base = math.sqrt(squared)
-    along = (from_a * from_a - from_b * from_b + squared) / (2.0 * base)
-    height = math.sqrt(max(from_a * from_a - along * along, 0.0))
-    ux, uy = ex / base, ey / base
-    return ax + along * ux + height * uy, ay + along * uy - height * ux
+def _apex(ax, ay, bx, by, base, from_a, cosine, sine):  # type: ignore[no-untyped-def]
+    """The third corner of the triangle beyond AB (away from the origin), from |AB|, |AC| and the angle at A.
+
+    With the angle known to rounding this is accurate for needles too, where Heron's or Pythagoras' height is not.
+    """
+    ux, uy = (bx - ax) * (from_a / base), (by - ay) * (from_a / base)
+    return ax + cosine * ux + sine * uy, ay + cosine * uy - sine * ux
 
 
 @njit(cache=True, nogil=True)
