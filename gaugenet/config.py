@@ -23,6 +23,14 @@ from typing import Any
 
 EMBEDDED = "embedded"
 
+AUTO = "auto"
+
+ORIENTED_FEATURES = "hks16+curvature+chirality"
+"""Features for structure groups without reflections: they may tell left from right."""
+
+UNORIENTED_FEATURES = "hks16+abs_curvature"
+"""Features for structure groups with reflections, which do not depend on a choice of sides either."""
+
 
 def setting(default: Any, doc: str, **limits: Any) -> Any:
     """A dataclass field with its documentation and limits: ``least``, ``above``, ``below``, ``choices``."""
@@ -34,16 +42,10 @@ class DataConfig:
     """What is learned from: surfaces, their neighbourhoods, and the input features on them."""
 
     path: str = setting(EMBEDDED, 'folder with train/ and test/, or "embedded" for the generated set')
-    features: str = setting("hks16+curvature", "input features, joined by +")
-    neighbors: int = setting(
-        24, "nearest vertices seen by a convolution (not used where radius is set)", least=1
-    )
-    radius: float = setting(
-        0.0, "geodesic radius of a convolution in units of the mesh; 0: use neighbors", least=0
-    )
-    mode: str = setting(
-        "smooth", "how tangent planes are unfolded at a vertex", choices=("smooth", "polyhedral")
-    )
+    features: str = setting(AUTO, f"input features, joined by +; {AUTO}: those that suit the group")
+    neighbors: int = setting(24, "nearest vertices seen by a convolution (not used where radius is set)", least=1)
+    radius: float = setting(0.0, "geodesic radius of a convolution in units of the mesh; 0: use neighbors", least=0)
+    mode: str = setting("smooth", "how tangent planes are unfolded at a vertex", choices=("smooth", "polyhedral"))
     cache: str = setting("", "folder for precomputed geometry; empty: the user's cache folder")
     train_meshes: int = setting(48, "embedded set: number of training surfaces", least=1)
     test_meshes: int = setting(16, "embedded set: number of test surfaces", least=1)
@@ -60,9 +62,7 @@ class ModelConfig:
     width: int = setting(16, "copies of each frequency in the hidden fields", least=1)
     blocks: int = setting(3, "residual blocks", least=1)
     radial: int = setting(3, "radial functions of a kernel", least=1)
-    nonlinearity: str = setting(
-        "gated", "non-linearity of the hidden fields", choices=("gated", "norm", "regular")
-    )
+    nonlinearity: str = setting("gated", "non-linearity of the hidden fields", choices=("gated", "norm", "regular"))
     dropout: float = setting(0.0, "probability that a hidden copy is dropped in training", least=0, below=1)
 
 
@@ -70,7 +70,7 @@ class ModelConfig:
 class TrainConfig:
     """How it is learned."""
 
-    epochs: int = setting(25, "passes over the training surfaces", least=1)
+    epochs: int = setting(20, "passes over the training surfaces", least=1)
     batch_size: int = setting(1, "surfaces per step", least=1)
     lr: float = setting(5e-3, "peak learning rate", above=0)
     schedule: str = setting("cosine", "learning rate after the warmup", choices=("cosine", "constant"))
@@ -145,6 +145,15 @@ class Config:
             table, key = name.split(".")
             tables[table][key] = _parse(name, value.strip(), f)
         return Config.from_tables(tables)
+
+    def resolved(self) -> Config:
+        """This configuration with ``features = "auto"`` replaced by the features that suit the structure group."""
+        from gaugenet.groups import StructureGroup
+
+        if self.data.features != AUTO:
+            return self
+        reflections = StructureGroup.parse(self.model.group).has_reflections
+        return self.override([f"data.features={UNORIENTED_FEATURES if reflections else ORIENTED_FEATURES}"])
 
     def tables(self) -> dict[str, dict[str, Any]]:
         """Nested plain values, as in a TOML or JSON file."""

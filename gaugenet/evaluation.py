@@ -16,6 +16,7 @@ from gaugenet.metrics import Metrics, score
 
 if TYPE_CHECKING:
     from gaugenet.data.dataset import SurfaceSample
+    from gaugenet.meshes.mesh import TriangleMesh
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +123,8 @@ def check_gauge(
     )
 
 
-def check_surfaces(samples: Sequence[SurfaceSample], group: StructureGroup | str, *, retrain: bool = False) -> None:
-    """Refuse, by name, the first surface that the structure group does not admit.
+def check_sides(mesh: TriangleMesh, name: str, group: StructureGroup | str, *, retrain: bool = False) -> None:
+    """Refuse a one-sided surface for a group without reflections, before anything is computed on it.
 
     Args:
         retrain: the group is that of a trained model, so that another one can be had by training only.
@@ -132,12 +133,23 @@ def check_surfaces(samples: Sequence[SurfaceSample], group: StructureGroup | str
         ValueError: names the surface, the smallest group it admits, and what to type.
     """
     group = StructureGroup.parse(group)
+    if mesh.twin_flipped.any() and not group.has_reflections:
+        raise ValueError(_refusal(name, "is one-sided", group, "O(2)", retrain))
+
+
+def check_surfaces(samples: Sequence[SurfaceSample], group: StructureGroup | str, *, retrain: bool = False) -> None:
+    """Refuse the first surface that has a transporter outside the structure group; as `check_sides`."""
+    group = StructureGroup.parse(group)
     for sample in samples:
         found = sample.geometry.structure_group
         if not group.contains(StructureGroup.parse(found)):
-            reason = "is one-sided" if sample.geometry.has_flips else "turns frames by angles outside the group"
-            raise ValueError(
-                f"{sample.path or sample.name}: the surface {reason}, so the structure group {group} is too small for "
-                f"it; the smallest admissible group is {found}: "
-                f"{'train a model with' if retrain else 'use'} --group '{found}'"
-            )
+            flips = sample.geometry.has_flips and not group.has_reflections
+            reason = "is one-sided" if flips else f"turns frames by angles outside {group}"
+            raise ValueError(_refusal(str(sample.path or sample.name), reason, group, found, retrain))
+
+
+def _refusal(name: str, reason: str, group: StructureGroup, found: str, retrain: bool) -> str:
+    return (
+        f"{name}: the surface {reason}, so the structure group {group} is too small for it; "
+        f"the smallest admissible group is {found}: {'train a model with' if retrain else 'use'} --group '{found}'"
+    )

@@ -12,19 +12,19 @@ from torch import Tensor
 from gaugenet.cli.console import load_config, say, steps
 from gaugenet.cli.surfaces import geometry_cache, prepared_sample
 from gaugenet.meshes.geometry import MeshGeometry
-from gaugenet.meshes.io import SUFFIXES
+from gaugenet.meshes.io import SUFFIXES, load_mesh
 
 
 def run_precompute(path: Path, config_file: Path | None, assignments: Sequence[str]) -> None:
     """Fill the cache, and say how long it took, how much it holds, and whether a number in it is not one."""
-    config = load_config(config_file, assignments)
+    config = load_config(config_file, assignments).resolved()
     files = mesh_files(path)
     cache = geometry_cache(config.data)
     began = time.perf_counter()
     vertices = edges = size = bad = 0
     with steps("precompute") as step:
         for i, file in enumerate(files, 1):
-            sample = prepared_sample(file, config.data, cache)
+            sample = prepared_sample(load_mesh(file), config.data, cache)
             geometry = sample.geometry
             tensors = [*tensors_of(geometry), sample.features]
             vertices += geometry.n_vertices

@@ -13,7 +13,8 @@ from rich.table import Table
 from gaugenet.checkpoint import Checkpoint
 from gaugenet.cli.console import console, say
 from gaugenet.cli.surfaces import geometry_cache, prepared_sample
-from gaugenet.evaluation import check_surfaces, predict
+from gaugenet.evaluation import check_sides, check_surfaces, predict
+from gaugenet.meshes.io import load_mesh
 from gaugenet.prediction import Prediction, draw_predictions
 from gaugenet.training import WEIGHTS, build_model
 
@@ -31,7 +32,9 @@ def run_predict(weights: Path, meshes: Sequence[Path], out: Path) -> None:
     cache = geometry_cache(config.data)
     predictions = []
     for path, stem in zip(meshes, _distinct_stems(meshes)):
-        sample = prepared_sample(path, config.data, cache, checkpoint.label_kind)
+        mesh = load_mesh(path)
+        check_sides(mesh, str(path), config.model.group, retrain=True)
+        sample = prepared_sample(mesh, config.data, cache, checkpoint.label_kind)
         check_surfaces([sample], config.model.group, retrain=True)
         (logits,) = predict(model, [sample])
         predictions.append(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 from gaugenet.cli.console import say, steps
 from gaugenet.config import EMBEDDED, DataConfig
@@ -11,9 +13,10 @@ from gaugenet.data.articulated import ArticulatedDataset
 from gaugenet.data.dataset import SurfaceDataset, SurfaceSample, prepare, prepare_mesh
 from gaugenet.data.features import FeatureSpec
 from gaugenet.data.folder import FolderDataset
-from gaugenet.data.labelled import LabelKind
+from gaugenet.data.labelled import LabelKind, LabelledMesh
+from gaugenet.evaluation import check_sides
 from gaugenet.meshes.cache import GeometryCache
-from gaugenet.meshes.io import load_mesh
+from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, Radius
 from gaugenet.meshes.precompute import Mode
 from gaugenet.training import SurfaceData
@@ -41,8 +44,27 @@ def geometry_cache(config: DataConfig) -> GeometryCache:
     return GeometryCache(Path(config.cache).expanduser() if config.cache else None)
 
 
-def prepared_data(config: DataConfig) -> SurfaceData:
-    """All training and test surfaces with geometry and features, from the cache where they are in it."""
+class _Checked:
+    """A data set whose surfaces are refused as soon as they are read if the structure group does not admit them."""
+
+    def __init__(self, dataset: SurfaceDataset, group: str) -> None:
+        self._dataset, self._group = dataset, group
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._dataset, name)
+
+    def meshes(self, split: str) -> Iterator[LabelledMesh]:
+        for surface in self._dataset.meshes(split):
+            check_sides(surface.mesh, str(surface.path or surface.name), self._group)
+            yield surface
+
+
+def prepared_data(config: DataConfig, group: str) -> SurfaceData:
+    """All training and test surfaces with geometry and features, from the cache where they are in it.
+
+    Raises:
+        ValueError: a file, its labels or its surface (which `group` must admit) are refused; the error names it.
+    """
     FeatureSpec.parse(config.features)
     dataset = dataset_of(config)
     splits = [s for s in ("train", "test") if s in dataset.splits]
@@ -52,7 +74,7 @@ def prepared_data(config: DataConfig) -> SurfaceData:
     began = time.perf_counter()
     with steps("preparing") as step:
         samples = prepare(
-            dataset,
+            cast(SurfaceDataset, _Checked(dataset, group)),
             neighborhood_of(config),
             mode=_mode(config),
             features=config.features,
@@ -70,17 +92,16 @@ def prepared_data(config: DataConfig) -> SurfaceData:
 
 
 def prepared_sample(
-    path: Path, config: DataConfig, cache: GeometryCache, label_kind: LabelKind = "vertex"
+    mesh: TriangleMesh, config: DataConfig, cache: GeometryCache, label_kind: LabelKind = "vertex"
 ) -> SurfaceSample:
     """One mesh, prepared as the settings say."""
     return prepare_mesh(
-        load_mesh(path),
+        mesh,
         neighborhood_of(config),
         mode=_mode(config),
         features=config.features,
         cache=cache,
         label_kind=label_kind,
-        name=str(path),
     )
 
 

@@ -63,10 +63,10 @@ def run_train(
         check_same_run(config, state.config)
         folder = resume
     else:
-        config = load_config(config_file, _absolute(options))
+        config = load_config(config_file, _absolute(options)).resolved()
         folder = _new_folder(config, out, overwrite)
     device = device_of(config.train.device)
-    data = prepared_data(config.data)
+    data = prepared_data(config.data, config.model.group)
     say("operator", explain(torch.empty(0, device=device)).removeprefix("operator: "))
     if overwrite:
         _clear(folder)

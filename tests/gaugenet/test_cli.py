@@ -141,6 +141,13 @@ def test_a_group_that_the_surface_does_not_admit_is_refused(tmp_path, capsys):
     assert "s0" in line
     assert "use --group 'O(2)'" in line
     assert run(["train", str(folder), *SMALL, "--group", "O(2)", "--epochs", "1"]) == 0
+    # a trained model can only be replaced
+    write_folder(tmp_path / "work" / "spheres")
+    assert run(["train", "spheres", *SMALL, "--epochs", "1", "--out", "run"]) == 0
+    line = refused(["predict", "run", "set/test/s2.npz", "--out", "out"], capsys, tmp_path / "work")
+    assert "train a model with --group 'O(2)'" in line
+    line = refused(["train", "spheres", *SMALL, "--group", "C4"], capsys, tmp_path / "work")
+    assert "use --group 'SO(2)'" in line
 
 
 def test_a_wrong_configuration_is_refused(tmp_path, capsys):

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from gaugenet.config import Config, DataConfig, ModelConfig, TrainConfig
+from gaugenet.data.features import FeatureSpec
 
 
 def test_toml_holds_every_setting(tmp_path):
@@ -81,6 +82,17 @@ def test_overrides_take_the_type_of_the_setting():
 def test_a_wrong_override_is_refused(text, expected):
     with pytest.raises(ValueError, match=expected):
         Config().override([text])
+
+
+def test_the_features_suit_the_group_unless_they_are_named():
+    assert "chirality" in Config().resolved().data.features
+    for group in ("O(2)", "D4", "reflection"):
+        features = Config().override([f"model.group={group}"]).resolved().data.features
+        assert FeatureSpec.parse(features)
+        # nothing that changes sign with the side of the surface
+        assert not any("orientation" in b or "reflection" in b for b in FeatureSpec.parse(features).breaks.values())
+    named = Config().override(["data.features=xyz"])
+    assert named.resolved() == named
 
 
 def test_wrong_values_are_refused_in_code_too():

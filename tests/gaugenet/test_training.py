@@ -11,7 +11,7 @@ import torch
 from gaugenet.checkpoint import Checkpoint, ResumeState
 from gaugenet.config import Config, DataConfig, ModelConfig, TrainConfig
 from gaugenet.data.dataset import prepare_mesh
-from gaugenet.evaluation import Batch, check_gauge, check_surfaces, evaluate, predict
+from gaugenet.evaluation import Batch, check_gauge, check_sides, check_surfaces, evaluate, predict
 from gaugenet.meshes.neighborhoods import Nearest
 from gaugenet.meshes.repair import mesh_from_arrays
 from gaugenet.meshes.shapes import mobius_strip
@@ -185,8 +185,14 @@ def test_a_one_sided_surface_needs_reflections():
     shape = mobius_strip()
     sample = prepare_mesh(shape.mesh, Nearest(8), features="constant", name="strip")
     check_surfaces([sample], "O(2)")
-    with pytest.raises(ValueError, match=r"strip: the surface is one-sided.*use --group 'O\(2\)'|--group 'reflection'"):
+    with pytest.raises(ValueError, match=r"strip: the surface is one-sided.*smallest admissible group is"):
         check_surfaces([sample], "SO(2)")
+    with pytest.raises(ValueError, match=r"strip: the surface is one-sided.*use --group 'O\(2\)'"):
+        check_sides(shape.mesh, "strip", "C4")
+    check_sides(shape.mesh, "strip", "D4")
+    curved = surface(1)
+    with pytest.raises(ValueError, match=r"bump 1: the surface turns frames by angles outside C4.*'SO\(2\)'"):
+        check_surfaces([curved], "C4")
 
 
 def test_a_loss_that_is_not_finite_names_epoch_and_surface(data, tmp_path):
