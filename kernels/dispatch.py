@@ -18,6 +18,8 @@ from gaugenet.kernels._reference import EdgeArrays, TransportBlock
 VARIABLE = "GAUGENET_OPERATOR"
 """Environment variable that forces an implementation by name."""
 
+OLDEST_TRITON = (3, 6)
+
 
 class Operator(Protocol):
     """What the module of an implementation holds."""
@@ -90,8 +92,31 @@ def _why_not_cpu(problem: Problem) -> str | None:
     return _numba_problem()
 
 
+@functools.cache
+def _triton_problem() -> str | None:
+    try:
+        import triton
+    except Exception as error:  # a broken installation raises more than ImportError
+        return f"Triton does not import ({type(error).__name__}: {error})"
+    version = tuple(int(part) for part in triton.__version__.split(".")[:2])
+    if version < OLDEST_TRITON:
+        return f"Triton {triton.__version__} is older than {'.'.join(map(str, OLDEST_TRITON))}"
+    return None
+
+
+def _why_not_triton(problem: Problem) -> str | None:
+    if problem.device != "cuda" and os.environ.get("TRITON_INTERPRET") != "1":
+        return f"the tensors are on {problem.device} and TRITON_INTERPRET is not 1"
+    if problem.dtype not in (torch.float32, torch.float64, torch.bfloat16, torch.float16):
+        return f"it has no {problem.dtype}"
+    return _triton_problem()
+
+
 IMPLEMENTATIONS = (
     Implementation("cpu", "aggregate first, blocked to cache, numba", "gaugenet.kernels._cpu", _why_not_cpu),
+    Implementation(
+        "triton", "aggregate in Triton, contract by matrix products", "gaugenet.kernels._triton", _why_not_triton
+    ),
     Implementation("reference", "edge by edge, plain torch", "gaugenet.kernels._reference", lambda problem: None),
 )
 """Best first. The first without a reason against it runs."""

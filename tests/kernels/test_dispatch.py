@@ -28,7 +28,7 @@ def test_forced_by_argument_and_by_variable(monkeypatch):
 
 
 def test_unknown_name_lists_all():
-    with pytest.raises(ValueError, match=r"'fast' is no implementation.* cpu \(can run\), reference \(can run\)"):
+    with pytest.raises(ValueError, match=r"'fast' is no implementation.* cpu \(can run\), .*reference \(can run\)"):
         dispatch.choose("cpu", torch.float32, "fast")
 
 
@@ -39,10 +39,33 @@ def test_impossible_choice_says_why():
         dispatch.choose("cpu", torch.complex64, "cpu")
 
 
-def test_other_device_falls_to_the_reference_and_says_so():
+def test_without_triton_another_device_falls_to_the_reference_and_says_so(monkeypatch):
+    monkeypatch.setattr(dispatch, "_triton_problem", lambda: "Triton does not import (ImportError: no)")
     chosen, why = dispatch.choose("cuda", torch.float32)
     assert chosen.name == "reference"
-    assert why == "not cpu: the tensors are on cuda"
+    assert why == "not cpu: the tensors are on cuda; not triton: Triton does not import (ImportError: no)"
+
+
+def test_triton_is_for_cuda_and_for_its_interpreter(monkeypatch):
+    monkeypatch.setattr(dispatch, "_triton_problem", lambda: None)
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    assert dispatch.choose("cuda", torch.bfloat16)[0].name == "triton"
+    with pytest.raises(ValueError, match=r"triton \(the tensors are on cpu and TRITON_INTERPRET is not 1\)"):
+        dispatch.choose("cpu", torch.float32, "triton")
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert dispatch.choose("cpu", torch.float32, "triton")[0].name == "triton"
+    assert dispatch.choose("cpu", torch.float32)[0].name == "cpu"
+
+
+def test_versions_of_triton(monkeypatch):
+    import sys
+    from types import SimpleNamespace
+
+    for version, expected in (("3.5.1", "Triton 3.5.1 is older than 3.6"), ("3.6.0", None), ("3.10.0+rocm", None)):
+        dispatch._triton_problem.cache_clear()
+        monkeypatch.setitem(sys.modules, "triton", SimpleNamespace(__version__=version))
+        assert dispatch._triton_problem() == expected
+    dispatch._triton_problem.cache_clear()
 
 
 def test_no_numba_is_not_silent(monkeypatch):

@@ -1,0 +1,119 @@
+"""The launches that static kernel cards are made of: layers that reach every shape in `configs/`, at its fullest."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gaugenet.kernels._reference import TransportBlock
+from gaugenet.kernels._triton_config import aggregate_config
+from gaugenet.kernels._triton_plan import contraction_plan
+
+TARGETS = {
+    "sm_80": ("cuda", 80, 32),
+    "sm_90": ("cuda", 90, 32),
+    "sm_100": ("cuda", 100, 32),
+    "gfx942": ("hip", "gfx942", 64),
+}
+"""Name -> backend, architecture, threads per warp."""
+
+_TYPE = {torch.float32: "fp32", torch.float64: "fp64", torch.bfloat16: "bf16", torch.float16: "fp16"}
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One kernel as one layer would launch it."""
+
+    name: str
+    dtype: torch.dtype
+    in_blocks: tuple[TransportBlock, ...]
+    out_blocks: tuple[TransportBlock, ...]
+    n_scalars: int
+    geometry: frozenset[str]
+    """Which of pre, pre_flip, post, post_flip there are."""
+    reverse: bool
+    """The transposed operator: edges through an index, angles negated."""
+
+    def arguments(self, target: str) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
+        """Signature and constants of `aggregate` on a target, and the compiler's options."""
+        plan = contraction_plan(self.in_blocks, self.out_blocks, "post" in self.geometry, "post_flip" in self.geometry)
+        double = self.dtype == torch.float64
+        config = aggregate_config(target, plan, self.in_blocks, self.n_scalars, self.dtype)
+        storage, real = "*" + _TYPE[self.dtype], "*fp64" if double else "*fp32"
+        types = {"x_ptr": storage, "sums_ptr": real, "row_ptr": "*i32", "source_ptr": "*i32", "edge_ptr": "*i32"}
+        types |= {"scalars_ptr": real, "pre_ptr": real, "pre_flip_ptr": "*i8", "post_ptr": real, "post_flip_ptr": "*i8"}
+        types |= {
+            "tiles_ptr": "*i32",
+            "first": "i32",
+            "last": "i32",
+            "n_tiles": "i32",
+            "c_in": "i32",
+            "n_scalars": "i32",
+        }
+        present = {*(f"{g}_ptr" for g in self.geometry), *(["edge_ptr"] if self.reverse else [])}
+        absent = {"edge_ptr", "pre_ptr", "pre_flip_ptr", "post_ptr", "post_flip_ptr"} - present
+        constants: dict[str, Any] = dict.fromkeys(sorted(absent))
+        constants |= {
+            "TERMS": plan.term_mask,
+            "PRE_ORDER": max(b.order for b in self.in_blocks) if "pre" in self.geometry else 0,
+            "POST_ORDER": plan.post_order,
+            "CONJUGATE": self.reverse,
+            "ALIGN": config.align,
+            "BLOCK_M": config.block_m,
+            "BLOCK_C": config.block_c,
+            "BLOCK_B": config.block_b,
+        }
+        signature = {k: "constexpr" if k in absent else v for k, v in types.items()}
+        return signature | dict.fromkeys(constants, "constexpr"), constants, config.options
+
+
+def _field(max_order: int, multiplicity: int, odd: bool = False) -> tuple[TransportBlock, ...]:
+    scalars = [TransportBlock(0, 0, 1, multiplicity), *([TransportBlock(0, 1, 1, multiplicity)] if odd else [])]
+    return (*scalars, *(TransportBlock(m, 0, 2, multiplicity) for m in range(1, max_order + 1)))
+
+
+def _launch(
+    name: str,
+    max_order: int,
+    multiplicity: int,
+    n_scalars: int,
+    geometry: str,
+    dtype: torch.dtype = torch.float32,
+    reverse: bool = False,
+    odd: bool = False,
+) -> Launch:
+    field = _field(max_order, multiplicity, odd)
+    label = f"{name}{', reversed' if reverse else ''}, M{max_order} B{n_scalars} C{multiplicity}, {_TYPE[dtype]}"
+    return Launch(label, dtype, field, field, n_scalars, frozenset(geometry.split()), reverse)
+
+
+LAUNCHES = (
+    _launch("aligned", 1, 16, 2, "pre post"),
+    _launch("aligned", 1, 32, 2, "pre post", torch.bfloat16),
+    _launch("aligned", 2, 16, 3, "pre post"),
+    _launch("aligned", 2, 32, 3, "pre post"),
+    _launch("aligned", 2, 32, 3, "pre post", torch.bfloat16),
+    _launch("aligned", 2, 32, 3, "pre post", torch.float16),
+    _launch("aligned", 2, 32, 3, "pre post", torch.float64),
+    _launch("aligned", 2, 5, 3, "pre post"),
+    _launch("aligned", 2, 6, 3, "pre post"),
+    _launch("aligned", 2, 6, 3, "pre post", torch.bfloat16),
+    _launch("aligned", 2, 30, 3, "pre post", torch.float64),
+    _launch("harmonic", 2, 5, 16, "pre"),
+    _launch("harmonic", 2, 25, 16, "pre pre_flip"),
+    _launch("harmonic", 2, 50, 16, "pre pre_flip", torch.bfloat16),
+    _launch("aligned", 2, 32, 3, "pre post", reverse=True),
+    _launch("aligned", 2, 32, 3, "pre post", torch.bfloat16, reverse=True),
+    _launch("aligned with flips", 2, 32, 3, "pre pre_flip post", odd=True),
+    _launch("aligned with flips", 2, 32, 3, "pre post post_flip", reverse=True, odd=True),
+    _launch("harmonic", 2, 32, 16, "pre"),
+    _launch("harmonic", 2, 32, 16, "post", reverse=True),
+    _launch("harmonic with flips", 2, 16, 16, "pre pre_flip", odd=True),
+    _launch("no transport", 0, 64, 16, ""),
+    _launch("all, high order", 7, 32, 2, "pre pre_flip post post_flip", odd=True),
+    _launch("all, high order", 7, 16, 2, "pre pre_flip post post_flip", odd=True),
+    _launch("all, highest order", 15, 32, 2, "pre pre_flip post post_flip", odd=True),
+    _launch("all, highest order", 15, 16, 2, "pre pre_flip post post_flip", odd=True),
+)

@@ -1,0 +1,159 @@
+# mypy: ignore-errors
+# ruff: noqa: RUF005  (Triton's compiler knows no starred expressions)
+"""The kernels themselves. Triton must import; `gaugenet.kernels.dispatch` sees to that.
+
+Written for Triton 3.6 to 3.9 and for its interpreter: every number is cast right after it is loaded (the interpreter
+gets arithmetic in bfloat16 wrong), offsets that grow with vertices or edges times columns are int64, None arguments are
+constants of the kernel, and no scalar boolean meets a vector of them.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit(do_not_specialize=["first", "last"])
+def aggregate(
+    x_ptr,
+    sums_ptr,
+    row_ptr,
+    source_ptr,
+    edge_ptr,
+    scalars_ptr,
+    pre_ptr,
+    pre_flip_ptr,
+    post_ptr,
+    post_flip_ptr,
+    tiles_ptr,
+    first,
+    last,
+    n_tiles,
+    c_in,
+    n_scalars,
+    TERMS: tl.constexpr,
+    PRE_ORDER: tl.constexpr,
+    POST_ORDER: tl.constexpr,
+    CONJUGATE: tl.constexpr,
+    ALIGN: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+):
+    """sums[p - first, τ, b, :] = Σ_{e in row p} τ(e) scalars[e, b] Pre_e x[source_e] for first <= p < last.
+
+    One program: BLOCK_M targets, BLOCK_B scalars, one channel tile of `gaugenet.kernels._triton_plan`, all terms. Its
+    sums stay in registers, in the dtype of `scalars`, and are written once. Each is added up in the order of the edges.
+    """
+    ACC: tl.constexpr = scalars_ptr.dtype.element_ty
+    pid = tl.program_id(0)
+    tile_ptr = tiles_ptr + (pid % n_tiles) * 8
+    order = tl.load(tile_ptr)
+    turns = tl.load(tile_ptr + 1)
+    flip_a = tl.load(tile_ptr + 2)
+    flip_b = tl.load(tile_ptr + 3)
+    column_a = tl.multiple_of(tl.load(tile_ptr + 4), ALIGN)
+    column_b = tl.multiple_of(tl.load(tile_ptr + 5), ALIGN)
+    width_a = tl.multiple_of(tl.load(tile_ptr + 6), ALIGN)
+    width_b = tl.multiple_of(tl.load(tile_ptr + 7), ALIGN)
+    rest = pid // n_tiles
+    n_groups = (n_scalars + BLOCK_B - 1) // BLOCK_B
+    scalar = (rest % n_groups) * BLOCK_B
+    p = first + (rest // n_groups) * BLOCK_M + tl.arange(0, BLOCK_M)
+    alive = p < last
+    c = tl.arange(0, BLOCK_C)
+    in_a = c < width_a
+    in_b = c < width_b
+    # a vector, because the interpreter of 3.9 turns a boolean into an integer when it splats it
+    left = n_scalars - scalar + tl.full((BLOCK_M,), 0, tl.int32)
+    begin = tl.load(row_ptr + p, mask=alive, other=0)
+    degree = tl.load(row_ptr + p + 1, mask=alive, other=0) - begin
+    sums_a = ()
+    sums_b = ()
+    for code in tl.static_range(4 * POST_ORDER + 4):
+        if (TERMS >> code) & 1:
+            for _ in tl.static_range(BLOCK_B):
+                sums_a = sums_a + (tl.full((BLOCK_M, BLOCK_C), 0, ACC),)
+                sums_b = sums_b + (tl.full((BLOCK_M, BLOCK_C), 0, ACC),)
+    for j in range(0, tl.max(degree, 0)):
+        here = j < degree
+        e = begin + j
+        row = tl.load(source_ptr + e, mask=here, other=0).to(tl.int64) * c_in
+        row = tl.multiple_of(row, ALIGN)
+        if edge_ptr is not None:
+            e = tl.load(edge_ptr + e, mask=here, other=0)
+        e = e.to(tl.int64)
+        x_row = x_ptr + row[:, None] + c[None, :]
+        a = tl.load(x_row + column_a, mask=here[:, None] & in_a[None, :], other=0).to(ACC)
+        b = tl.load(x_row + column_b, mask=here[:, None] & in_b[None, :], other=0).to(ACC)
+        one = tl.full((BLOCK_M,), 1, ACC)
+        scale_a = one
+        scale_b = one
+        if pre_flip_ptr is not None:
+            flip = tl.load(pre_flip_ptr + e, mask=here, other=0).to(ACC)
+            scale_a = tl.where(flip_a == 1, flip, one)
+            scale_b = tl.where(flip_b == 1, flip, one)
+        if pre_ptr is not None:
+            cos_1 = tl.load(pre_ptr + 2 * e, mask=here, other=0)
+            sin_1 = tl.load(pre_ptr + 2 * e + 1, mask=here, other=0)
+            if CONJUGATE:
+                sin_1 = -sin_1
+            cos_m = one
+            sin_m = one * 0
+            cos = one
+            sin = one * 0
+            for m in tl.static_range(1, PRE_ORDER + 1):
+                cos_next = cos_m * cos_1 - sin_m * sin_1
+                sin_m = sin_m * cos_1 + cos_m * sin_1
+                cos_m = cos_next
+                cos = tl.where(order == m, cos_m, cos)
+                sin = tl.where(order == m, sin_m, sin)
+            sin = tl.where(turns == 1, sin, one * 0)
+            moved_a = (cos * scale_a)[:, None] * a - (sin * scale_b)[:, None] * b
+            moved_b = (sin * scale_a)[:, None] * a + (cos * scale_b)[:, None] * b
+        elif pre_flip_ptr is not None:
+            moved_a = scale_a[:, None] * a
+            moved_b = scale_b[:, None] * b
+        else:
+            moved_a = a
+            moved_b = b
+        weights = ()
+        for s in tl.static_range(BLOCK_B):
+            known = here & (s < left)
+            weights = weights + (tl.load(scalars_ptr + e * n_scalars + scalar + s, mask=known, other=0),)
+        cos_m = one
+        sin_m = one * 0
+        cos_1 = one
+        sin_1 = one * 0
+        if post_ptr is not None:
+            cos_1 = tl.load(post_ptr + 2 * e, mask=here, other=0)
+            sin_1 = tl.load(post_ptr + 2 * e + 1, mask=here, other=0)
+            if CONJUGATE:
+                sin_1 = -sin_1
+        flip = one
+        if post_flip_ptr is not None:
+            flip = tl.load(post_flip_ptr + e, mask=here, other=0).to(ACC)
+        added_a = ()
+        added_b = ()
+        for code in tl.static_range(4 * POST_ORDER + 4):
+            if code % 4 == 0 and code > 0:
+                cos_next = cos_m * cos_1 - sin_m * sin_1
+                sin_m = sin_m * cos_1 + cos_m * sin_1
+                cos_m = cos_next
+            if (TERMS >> code) & 1:
+                term = cos_m
+                if code % 4 == 1 or code % 4 == 2:
+                    term = sin_m
+                if code % 4 >= 2:
+                    term = term * flip
+                for s in tl.static_range(BLOCK_B):
+                    factor = (term * weights[s])[:, None]
+                    added_a = added_a + (sums_a[len(added_a)] + factor * moved_a,)
+                    added_b = added_b + (sums_b[len(added_b)] + factor * moved_b,)
+        sums_a = added_a
+        sums_b = added_b
+    # int64: a chunk of targets times its sums can pass 2^31 where one row is very long
+    sums_row = sums_ptr + (p - first).to(tl.int64)[:, None] * (len(sums_a) // BLOCK_B * n_scalars * c_in) + c[None, :]
+    for i in tl.static_range(len(sums_a)):
+        known = (alive & (i % BLOCK_B < left))[:, None]
+        offset = tl.multiple_of((i // BLOCK_B * n_scalars + scalar + i % BLOCK_B) * c_in, ALIGN)
+        tl.store(sums_row + offset + column_a, sums_a[i], mask=known & in_a[None, :])
+        tl.store(sums_row + offset + column_b, sums_b[i], mask=known & in_b[None, :])

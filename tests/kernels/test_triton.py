@@ -1,0 +1,168 @@
+"""The Triton implementation against the definition in float64, compiled on a GPU or interpreted.
+
+Without a GPU only Triton's interpreter can run it, which must be switched on before Triton is imported and would also
+change what inductor sees; so the tests of this file then run in a process of their own (`test_in_the_interpreter`).
+The interpreter takes up to a quarter of a second per program: problems are small.
+"""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+INSTALLED = importlib.util.find_spec("triton") is not None
+DEVICE = "cuda" if torch.cuda.is_available() and not INTERPRETED else "cpu"
+
+needs_triton = pytest.mark.skipif(not INSTALLED, reason="Triton is not installed")
+runs = pytest.mark.skipif(
+    not INSTALLED or (DEVICE == "cpu" and not INTERPRETED), reason="needs a GPU or TRITON_INTERPRET=1"
+)
+NAMES = ("result", "gradient to x", "gradient to weight")
+
+
+@needs_triton
+@pytest.mark.skipif(INTERPRETED or DEVICE == "cuda", reason="the tests below run here")
+def test_in_the_interpreter():
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", __file__]
+    done = subprocess.run(command, env=os.environ | {"TRITON_INTERPRET": "1"}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.fixture(autouse=True)
+def poisoned(monkeypatch):
+    """All memory that is taken without being written holds NaN first."""
+    if INSTALLED and (DEVICE == "cuda" or INTERPRETED):
+        from gaugenet.kernels import _triton
+
+        def nan(shape, like):
+            return torch.full(shape, float("nan"), dtype=like.dtype, device=like.device)
+
+        monkeypatch.setattr(_triton, "_empty", nan)
+
+
+def on_device(problem):
+    problem.x, problem.weight, problem.grad = (t.to(DEVICE) for t in (problem.x, problem.weight, problem.grad))
+    problem.edges = problem.edges.to(device=DEVICE)
+    return problem
+
+
+def compare(problem, error, bound, exact=None):
+    expected = (exact or problem).all("reference")
+    for name, found, right in zip(NAMES, on_device(problem).all("triton"), expected):
+        assert (found.dtype, found.shape) == (problem.x.dtype, right.shape)
+        assert error(found.cpu(), right) < bound, name
+
+
+@runs
+def test_it_equals_the_reference(case, mix, error, tolerance):
+    """Every mix of blocks, with both flips and both angles."""
+    compare(case(mix, degrees=(3, 0, 1, 4), n_scalars=2), error, tolerance["float64"])
+
+
+@runs
+def test_every_geometry(case, geometry, error, tolerance):
+    compare(case("parities, odd widths", (2, 0, 3), geometry=geometry, n_scalars=2), error, tolerance["float64"])
+
+
+@runs
+@pytest.mark.parametrize(
+    ("degrees", "n_scalars"),
+    [((0, 1, 0, 0, 70, 0), 1), ((2, 3) * 17, 2), ((1, 0, 2), 17)],
+    ids=["one long row", "several programs", "several groups of scalars"],
+)
+def test_degrees_and_scalars(case, degrees, n_scalars, error, tolerance):
+    problem = case("parities, odd widths", degrees, n_source=19, n_scalars=n_scalars, geometry=("alpha", "beta"))
+    compare(problem, error, tolerance["float64"])
+
+
+@runs
+def test_several_chunks(case, error, tolerance, monkeypatch):
+    """Rows of the last chunk must not see what the one before left, nor a partial gradient be lost."""
+    from gaugenet.kernels import _triton_config
+
+    monkeypatch.setattr(_triton_config.AggregateConfig, "rows", lambda self, row_bytes: 3)
+    compare(case("parities, odd widths", (2, 0, 3, 1, 4, 0, 2, 1), n_scalars=2), error, tolerance["float64"])
+
+
+@runs
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
+def test_other_dtypes(case, name, error, tolerance):
+    """Against float64."""
+    arguments = ("SO(2), one vector wide", (5, 0, 12, 1))
+    geometry = ("alpha", "beta")
+    problem = case(*arguments, geometry=geometry, dtype=getattr(torch, name))
+    compare(problem, error, tolerance[name], case(*arguments, geometry=geometry))
+
+
+@runs
+@pytest.mark.parametrize(("degrees", "n_source"), [((), 3), ((0, 0), 3), ((), 0), ((0, 0, 0), 0)])
+def test_no_edges(case, degrees, n_source):
+    out, to_x, to_weight = on_device(case("parities, odd widths", degrees, n_source=n_source)).all("triton")
+    assert out.shape == (len(degrees), 27)
+    assert not any(t.any() for t in (out, to_x, to_weight))
+
+
+@runs
+@pytest.mark.parametrize("empty", ["n_scalars", "in", "out"])
+def test_nothing_to_contract(case, empty):
+    problem = case(n_scalars=0 if empty == "n_scalars" else 3)
+    if empty == "in":
+        problem.x, problem.weight, problem.in_blocks = problem.x[:, :0], problem.weight[:, :, :0], []
+    if empty == "out":
+        problem.grad, problem.weight, problem.out_blocks = problem.grad[:, :0], problem.weight[:, :0], []
+    out, to_x, to_weight = on_device(problem).all("triton")
+    assert not any(t.any() for t in (out, to_x, to_weight))
+    assert to_weight.shape == problem.weight.shape
+
+
+@runs
+def test_second_derivatives(case):
+    """Numerically, on a problem of a few numbers: both flips, a sign block, an order that both sides share."""
+    from gaugenet.kernels.transport_conv import transport_conv
+
+    small = case("order 0 in two components", (2, 0, 1), n_source=2, n_scalars=1)
+    small.in_blocks, small.out_blocks = [(3, 1, 1, 1), (1, 0, 2, 1)], [(3, 1, 1, 1), (1, 0, 2, 1)]
+    generator = torch.Generator().manual_seed(0)
+    small.x = torch.randn(2, 3, generator=generator, dtype=torch.float64)
+    small.weight = torch.randn(1, 3, 3, generator=generator, dtype=torch.float64)
+    on_device(small)
+
+    def run(x, weight):
+        return transport_conv(x, weight, small.edges, small.in_blocks, small.out_blocks, implementation="triton")
+
+    inputs = (small.x.requires_grad_(), small.weight.requires_grad_())
+    assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+
+
+@runs
+def test_each_gradient_alone(case, error):
+    """Asked for alone, neither gradient shares the other's sums."""
+    problem = on_device(case("parities, odd widths", (2, 0, 3), n_scalars=2))
+    _, to_x, to_weight = problem.all("reference")
+    x, weight = problem.x, problem.weight
+    problem.weight = weight.clone().requires_grad_()
+    assert error(torch.autograd.grad(problem.run("triton"), problem.weight, problem.grad)[0], to_weight) < 1e-13
+    problem.x, problem.weight = x.clone().requires_grad_(), weight
+    assert error(torch.autograd.grad(problem.run("triton"), problem.x, problem.grad)[0], to_x) < 1e-13
+
+
+@runs
+def test_a_wrong_kernel_is_noticed(case, error):
+    """The comparison above, with one angle of one edge changed for the implementation alone."""
+    problem = case("parities, odd widths", (2, 0, 3), n_scalars=2)
+    expected = problem.all("reference")
+    on_device(problem).edges.pre[2, 1] *= -1
+    for found, right in zip(problem.all("triton"), expected):
+        assert error(found.cpu(), right) > 1e-3
+
+
+@runs
+def test_results_are_equal_to_the_bit(case):
+    problem = on_device(case("parities, odd widths", (2, 0, 3), n_scalars=2, dtype=torch.float32))
+    first = problem.all("triton")
+    for _ in range(2 if DEVICE == "cpu" else 10):
+        assert all(torch.equal(again, once) for again, once in zip(problem.all("triton"), first))
