@@ -18,13 +18,15 @@ Signs = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
+# Not literals: numba would compile the tiles once more for each.
+UNIT, NONE = np.int64(1), np.int64(0)
 WINDOW = 128
 """Edges whose factors are computed at once, so that the arithmetic runs along edges in vector registers."""
 _INNER = 160
 """Rows of the right factor per pass: together with a panel of columns they stay in the first-level cache."""
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def _powers(cos_sin: Real, e0: int, n: int, edge: Int32, sign: Any, table: Real) -> None:
     """table[m, :, i] = (cos mα, sin mα) for α = sign · (angle of edge e0 + i), by recurrence; m = 0 included."""
     cos, sin = table[1, 0], table[1, 1]
@@ -39,7 +41,7 @@ def _powers(cos_sin: Real, e0: int, n: int, edge: Int32, sign: Any, table: Real)
             s_next[i] = s[i] * cos[i] + c[i] * sin[i]
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def _factors(
     e0: int,
     n: int,
@@ -73,7 +75,7 @@ def _factors(
                     factor[i] *= post_flip[edge[e0 + i] if edge.shape[0] > 0 else e0 + i]
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def _transport(
     x: Real, at: int, out: Real, start: int, blocks: Int64, table: Real, i: int, rotated: bool, flip: Any, one: Any
 ) -> None:
@@ -90,7 +92,7 @@ def _transport(
             mix(m, x, at + column, at + column + m, out, start + column + m, s, c * flip)
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def _aggregate(
     p0: int,
     p1: int,
@@ -162,9 +164,9 @@ def _aggregate(
                     flat_factors,
                     start - e0,
                     factors.shape[2],
-                    1,
+                    UNIT,
                     transported,
-                    0,
+                    NONE,
                     padded,
                     sums,
                     (p - p0) * wide,
@@ -181,7 +183,7 @@ def _aggregate(
             mix(size, sums, p * wide + extra[k, 0] * size, p * wide + extra[k, 1] * size, sums, to, one, one)
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def _contract(
     p0: int,
     n: int,
@@ -209,7 +211,7 @@ def _contract(
                 sums,
                 a0 + k0,
                 wide,
-                1,
+                UNIT,
                 weight,
                 w0 + k0 * columns,
                 columns,
@@ -229,7 +231,7 @@ def _contract(
                 mix(width, contracted, at + p * products[q, 3], at2 + p * products[q2, 3], out, o, one, one)
 
 
-@njit(cache=True, nogil=True)
+@njit(inline="always")
 def _outer(
     p0: int,
     n: int,
@@ -264,7 +266,7 @@ def _outer(
             n,
             sums,
             a0,
-            1,
+            UNIT,
             wide,
             gathered,
             chunk * before,
@@ -272,7 +274,7 @@ def _outer(
             weight_grad,
             w0,
             columns,
-            True,
+            n > 0,
         )
 
 

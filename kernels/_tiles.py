@@ -21,7 +21,7 @@ VECTOR_BYTES = 64 if _FEATURES.get("avx512f") else 32 if _FEATURES.get("avx2") e
 # Rows of a tile for 1, 2, .. vectors of columns: mr·nv sums, nv vectors of the right factor and one broadcast must fit
 # into 32 registers (AVX-512, and Neon with its shorter vectors) or 16 (AVX2, SSE).
 _FEW_REGISTERS = VECTOR_BYTES == 32 or (VECTOR_BYTES == 16 and llvm.get_default_triple().startswith("x86"))
-MAX_ROWS = (14, 6) if _FEW_REGISTERS else (16, 12, 8, 6)
+MAX_ROWS = (14, 6) if _FEW_REGISTERS else (16, 12)
 MAX_VECTORS = len(MAX_ROWS)
 FLAGS = ("contract",)
 
