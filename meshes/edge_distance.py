@@ -13,7 +13,8 @@ HEAP_ENTRY = np.dtype([("key", np.float64), ("vertex", np.int64)])
 def grown(array, last):  # type: ignore[no-untyped-def]
     """A copy of the array that is long enough for index `last`, twice as long at least."""
     longer = np.empty(2 * (last + 1), array.dtype)
-    longer[: len(array)] = array
+    for i in range(len(array)):
+        longer[i] = array[i]
     return longer
 
 

@@ -21,7 +21,7 @@ from gaugenet.meshes.transport import edge_ends, polyhedral_transport, straddle_
 from gaugenet.meshes.unfolding import WINDOW, Search, explore, new_search
 
 _TARGETS_PER_CHUNK = 1024
-_MARGINS = np.array([0.12, 0.4, 1.0])
+_MARGINS = np.array([0.02, 0.25, 1.0])
 """How much farther than the neighbourhood to search, so that the parents of its outer vertices are known; the
 next where some are not."""
 _TIE = 1e-9
@@ -65,7 +65,7 @@ def all_log_maps(
         threads: how many threads work; None for all the process may use. The result does not depend on it.
 
     Raises:
-        ValueError: a neighbourhood by radius is absurdly large.
+        ValueError: a neighbourhood by radius is absurdly large, or all together are.
     """
     n = fans.n_vertices
     surface = (*packed(fans), fans.corners, edge_ends(fans))
@@ -94,6 +94,8 @@ def all_log_maps(
                 "that a neighbourhood may have; use a smaller radius, Nearest(k), or "
                 "Radius(..., max_neighbors=k)"
             )
+    if sum(int(chunk[0].sum()) for chunk in chunks) > np.iinfo(np.int32).max:
+        raise ValueError("all neighbourhoods together hold more than 2³¹ - 1 edges; use smaller ones")
     degree, support, rows = (np.concatenate([none, *(c[i] for c in chunks)]) for i, none in enumerate(_NO_ROWS))
     row_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
     source, flip, phi = rows["source"].copy(), rows["flip"].copy(), wrap(rows["phi"])
@@ -191,10 +193,36 @@ def _forget(paths, vertices):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _by_distance(paths, reached):  # type: ignore[no-untyped-def]
-    key = np.empty(len(reached))
+    key, order = np.empty(len(reached)), np.empty(len(reached), np.int64)
     for i in range(len(reached)):
-        key[i] = paths[reached[i]].distance
-    return reached[np.argsort(key)]
+        key[i], order[i] = paths[reached[i]].distance, reached[i]
+    _sort_together(key, order)
+    return order
+
+
+@njit(cache=True, nogil=True)
+def _by_index(some):  # type: ignore[no-untyped-def]
+    key, order = np.empty(len(some)), np.empty(len(some), np.int64)
+    for i in range(len(some)):
+        key[i], order[i] = some[i], some[i]
+    _sort_together(key, order)
+    return order
+
+
+@njit(cache=True, nogil=True)
+def _sort_together(key, vertex):  # type: ignore[no-untyped-def]
+    """Shell's sort, in place, by key and then by vertex: for some dozens of entries, and compiled in no time."""
+    gap = 1
+    while gap < len(key) // 3:
+        gap = 3 * gap + 1
+    while gap > 0:
+        for i in range(gap, len(key)):
+            k, v, at = key[i], vertex[i], i
+            while at >= gap and (key[at - gap] > k or (key[at - gap] == k and vertex[at - gap] > v)):
+                key[at], vertex[at] = key[at - gap], vertex[at - gap]
+                at -= gap
+            key[at], vertex[at] = k, v
+        gap //= 3
 
 
 @njit(cache=True, nogil=True)
@@ -207,7 +235,7 @@ def _selected(paths, order, radius, limit, most):  # type: ignore[no-untyped-def
         return order[:0], 0.0
     last = paths[order[inside - 1]].distance
     if most < 0 or inside <= most:
-        return np.sort(order[:inside]), limit if limit < np.inf else last * (1.0 + 0.5 / inside)
+        return _by_index(order[:inside]), limit if limit < np.inf else last * (1.0 + 0.5 / inside)
     last, beyond = paths[order[most - 1]].distance, paths[order[most]].distance
     support = min(max(0.5 * (last + beyond), last * (1.0 + 0.5 / most)), limit)
     sure, tied = most, most
@@ -216,5 +244,5 @@ def _selected(paths, order, radius, limit, most):  # type: ignore[no-untyped-def
             sure -= 1
         while tied < inside and paths[order[tied]].distance <= last * (1.0 + _TIE):
             tied += 1
-    chosen = np.sort(order[sure:tied])[: most - sure]
-    return np.sort(np.concatenate((order[:sure], chosen))), support
+    order[sure:tied] = _by_index(order[sure:tied])
+    return _by_index(order[:most]), support
