@@ -6,21 +6,27 @@ A mesh file becomes a `TriangleMesh`, that a `MeshGeometry` (logarithmic maps, t
 a layer sees of a surface. The public names:
 """
 
-from gaugenet.equivariance import EquivarianceReport, audit, random_gauge
-from gaugenet.field_type import FieldType
-from gaugenet.groups import StructureGroup
-from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
-from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
-from gaugenet.meshes.io import load_mesh, save_ply
-from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
-from gaugenet.meshes.neighborhoods import Nearest, Radius
-from gaugenet.meshes.precompute import compute_geometry
-from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
-from gaugenet.meshes.shapes import named_surface
-from gaugenet.models.segmentation import SegmentationNetwork
-from gaugenet.nn.block import ResidualBlock
-from gaugenet.nn.convolution import GaugeConv
-from gaugenet.nn.self_interaction import SelfInteraction
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gaugenet.equivariance import EquivarianceReport, audit, random_gauge
+    from gaugenet.field_type import FieldType
+    from gaugenet.groups import StructureGroup
+    from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
+    from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
+    from gaugenet.meshes.io import load_mesh, save_ply
+    from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
+    from gaugenet.meshes.neighborhoods import Nearest, Radius
+    from gaugenet.meshes.precompute import compute_geometry
+    from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
+    from gaugenet.meshes.shapes import named_surface
+    from gaugenet.models.segmentation import SegmentationNetwork
+    from gaugenet.nn.block import ResidualBlock
+    from gaugenet.nn.convolution import GaugeConv
+    from gaugenet.nn.self_interaction import SelfInteraction
 
 __version__ = "0.1.0"
 
@@ -50,3 +56,44 @@ __all__ = [
     "save_ply",
     "transport_conv",
 ]
+
+_HOME = {
+    "ConvEdges": "gaugenet.kernels.transport_conv",
+    "EquivarianceReport": "gaugenet.equivariance",
+    "FieldType": "gaugenet.field_type",
+    "GaugeConv": "gaugenet.nn.convolution",
+    "MeshError": "gaugenet.meshes.mesh",
+    "MeshGeometry": "gaugenet.meshes.geometry",
+    "Nearest": "gaugenet.meshes.neighborhoods",
+    "Radius": "gaugenet.meshes.neighborhoods",
+    "Repair": "gaugenet.meshes.mesh",
+    "ResidualBlock": "gaugenet.nn.block",
+    "SegmentationNetwork": "gaugenet.models.segmentation",
+    "SelfInteraction": "gaugenet.nn.self_interaction",
+    "StructureGroup": "gaugenet.groups",
+    "TriangleMesh": "gaugenet.meshes.mesh",
+    "audit": "gaugenet.equivariance",
+    "batch_geometries": "gaugenet.meshes.geometry",
+    "compute_geometry": "gaugenet.meshes.precompute",
+    "load_mesh": "gaugenet.meshes.io",
+    "mesh_from_arrays": "gaugenet.meshes.repair",
+    "mesh_from_edge_lengths": "gaugenet.meshes.repair",
+    "named_surface": "gaugenet.meshes.shapes",
+    "random_gauge": "gaugenet.equivariance",
+    "save_ply": "gaugenet.meshes.io",
+    "transport_conv": "gaugenet.kernels.transport_conv",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Public names are loaded when they are used (PEP 562): `gaugenet --help` does not wait for torch, and the
+    # command line can say how threads wait before torch starts them.
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

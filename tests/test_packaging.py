@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -21,6 +23,17 @@ def modules_after(statements: str) -> set[str]:
 
 def test_import_is_light():
     assert not modules_after("import gaugenet").intersection(HEAVY)
+
+
+def test_every_public_name_is_found_and_no_other():
+    import gaugenet
+
+    for name in gaugenet.__all__:
+        assert getattr(gaugenet, name).__name__ == name
+    assert set(gaugenet.__all__) <= set(dir(gaugenet))
+    assert set(gaugenet._HOME) == set(gaugenet.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = gaugenet.nonsense
 
 
 def test_every_package_is_declared():

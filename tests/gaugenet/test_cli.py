@@ -303,10 +303,10 @@ def test_the_printed_configuration_is_read_back(tmp_path, capsys):
     assert capsys.readouterr().out == (tmp_path / "run.toml").read_text()
 
 
-def test_help_loads_no_geometry():
+def test_help_loads_neither_torch_nor_geometry():
     code = (
         "import sys; from gaugenet.cli import run; code = run(['--help']); "
-        "sys.exit(code or not {'numba', 'scipy', 'trimesh', 'matplotlib'}.isdisjoint(sys.modules))"
+        "sys.exit(code or not {'torch', 'numba', 'scipy', 'trimesh', 'matplotlib'}.isdisjoint(sys.modules))"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
