@@ -87,8 +87,8 @@ def test_strided_arguments(case, error, tolerance):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_results_are_equal_to_the_bit(case, dtype):
-    """Ten times with one and with two threads, several segments of targets long."""
+def test_results_are_equal_to_the_bit(case, dtype, error, tolerance):
+    """Ten times with one and with two threads, several segments of targets long; and right."""
     rng = np.random.default_rng(0)
     degrees = rng.integers(0, 9, size=3000).tolist()
     problem = case("same order twice, not side by side", degrees, n_source=2500, dtype=dtype)
@@ -96,6 +96,8 @@ def test_results_are_equal_to_the_bit(case, dtype):
     try:
         torch.set_num_threads(1)
         first = problem.all("cpu")
+        for name, found, expected in zip(NAMES, first, problem.all("reference")):
+            assert error(found, expected) < tolerance[str(dtype).removeprefix("torch.")], name
         for repeat in range(10):
             torch.set_num_threads(1 + repeat % 2)
             for name, again, once in zip(NAMES, problem.all("cpu"), first):
