@@ -107,8 +107,7 @@ class StructureGroup:
         return angles, flips
 
     def generators(self) -> tuple[Element, ...]:
-        """Elements that generate the group; for SO(2) and O(2) topologically (two angles whose ratio is
-        irrational)."""
+        """Elements that generate the group; for SO(2) and O(2) topologically (two angles whose ratio is irrational)."""
         if self.is_continuous:
             rotations: tuple[Element, ...] = ((1.0, 1), (math.sqrt(2.0), 1))
         elif self.rotation_order == 1:

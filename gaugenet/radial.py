@@ -22,11 +22,11 @@ class RadialBasis:
 
     With centers c_k = k / (n - 1) and spacing d = 1 / (n - 1):
 
-    - ``"gaussian"``: exp(-(x - c_k)^2 / (2 (d/2)^2)), divided by their sum. Infinitely smooth; sums to one. -
-    ``"cosine"``: cos^2(pi (x - c_k) / (2 d)) where |x - c_k| < d. Once differentiable, local; sums to one. -
-    ``"hat"``: 1 - |x - c_k| / d where that is positive. Piecewise linear, local; sums to one. - ``"bessel"``:
-    c sin((k + 1) pi x) / x. Vanishes at the rim; orthogonal for x^2 dx; c makes the mean over the disk
-      of sum_k R_k^2 equal to one.
+    - ``"gaussian"``: exp(-(x - c_k)^2 / (2 (d/2)^2)), divided by their sum. Infinitely smooth; sums to one.
+    - ``"cosine"``: cos^2(pi (x - c_k) / (2 d)) where |x - c_k| < d. Once differentiable, local; sums to one.
+    - ``"hat"``: 1 - |x - c_k| / d where that is positive. Piecewise linear, local; sums to one.
+    - ``"bessel"``: c sin((k + 1) pi x) / x. Vanishes at the rim; orthogonal for x^2 dx; c makes the mean over the
+      disk of sum_k R_k^2 equal to one.
 
     With n = 1 the first three are the constant 1. A small value, hashable, holding no tensors; the self edge
     (x = 0) is as good an argument as any. Raises ValueError for n < 1 or an unknown kind.
@@ -42,8 +42,7 @@ class RadialBasis:
             raise ValueError(f"radial kind must be one of {', '.join(get_args(RadialKind))}; got {self.kind!r}")
 
     def __call__(self, relative_radius: Tensor) -> Tensor:
-        """[E] floating r / R, without unit -> [E, n], same dtype and device; differentiable inside the
-        support."""
+        """[E] floating r / R, without unit -> [E, n], same dtype and device; differentiable inside the support."""
         x = relative_radius[..., None]
         inside = (x <= 1 + _ROUNDING).to(x.dtype)
         x = x.clamp(0, 1)
@@ -69,8 +68,7 @@ class RadialBasis:
 
 @cache
 def _bessel_scale(n: int) -> float:
-    """c = (int_0^1 2 x sum_k (sin(k pi x) / x)^2 dx)^(-1/2), where int_0^1 2 sin^2(k pi x) / x dx = Cin(2 k
-    pi)."""
+    """c = (int_0^1 2 x sum_k (sin(k pi x) / x)^2 dx)^(-1/2), where int_0^1 2 sin^2(k pi x) / x dx = Cin(2 k pi)."""
     return 1 / math.sqrt(sum(_cosine_integral(2 * math.pi * k) for k in range(1, n + 1)))
 
 

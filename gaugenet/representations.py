@@ -44,8 +44,7 @@ class Irrep:
 
     @property
     def name(self) -> str:
-        """The frequency, with "-" behind it where the parity is odd; of the group "reflection": trivial,
-        sign."""
+        """The frequency, with "-" behind it where the parity is odd; of the group "reflection": trivial, sign."""
         if self.group.name == "reflection":
             return "sign" if self.parity else "trivial"
         return f"{self.frequency}{'-' if self.parity else ''}"
@@ -103,8 +102,7 @@ class Representation:
     identity for irreps and for the band-limited representations of SO(2), O(2), whose values are read with
     `sampling`."""
     stabilizer: StructureGroup | None = field(default=None, compare=False)
-    """H where this is a space of functions on G / H (trivial: the regular representation); None for an
-    irrep."""
+    """H where this is a space of functions on G / H (trivial: the regular representation); None for an irrep."""
 
     @property
     def dim(self) -> int:
@@ -126,8 +124,7 @@ class Representation:
         return out
 
     def matrix(self, angle: Tensor | float, flip: Tensor | int | None = None) -> Tensor:
-        """rho(g) [..., dim, dim]; a permutation matrix for regular and quotient representations of finite
-        groups."""
+        """rho(g) [..., dim, dim]; a permutation matrix for regular and quotient representations of finite groups."""
         diagonal = self.diagonal(angle, flip)
         basis = self.change_of_basis.to(diagonal)
         return basis @ diagonal @ basis.T
@@ -191,8 +188,7 @@ def _fixed_components(irrep: Irrep, stabilizer: StructureGroup) -> list[int]:
 def _function_columns(
     irreps: tuple[tuple[Irrep, int], ...], stabilizer: StructureGroup, angle: Tensor, flip: Tensor
 ) -> Tensor:
-    """[S, dim]: column (irrep, component i, occurrence j) is the function sqrt(d) rho(g)_{i j} at the given
-    g."""
+    """[S, dim]: column (irrep, component i, occurrence j) is the function sqrt(d) rho(g)_{i j} at the given g."""
     columns = []
     for irrep, _ in irreps:
         picked = irrep.matrix(angle, flip)[..., _fixed_components(irrep, stabilizer)]

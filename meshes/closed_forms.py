@@ -3,8 +3,8 @@
 Each closed form belongs to the vertices of one surface and answers for pairs (target p, source q) of vertex
 indices. It fixes a frame (x, y) at every vertex, written with its class, and speaks in those frames:
 
-    log_p q = r (cos theta x_p + sin theta y_p),    coefficients at p = R(phi) diag(1, flip) · coefficients at
-    q
+    log_p q = r (cos theta x_p + sin theta y_p),
+    coefficients at p = R(phi) diag(1, flip) · coefficients at q
 
 along the shortest geodesic. Another gauge is compared by a rotation (and flip) per vertex. The shortest
 geodesic is unique for r below `injectivity_radius` of the target.
@@ -176,8 +176,7 @@ class TorusForm:
         return np.full(len(self.uv), np.pi * min(r, R - r, np.sqrt(r * (R + r))))
 
     def log_and_transport(self, p: ArrayLike, q: ArrayLike) -> PolarMap:
-        """Raises ValueError where a geodesic was not found, which happens beyond the injectivity radius
-        only."""
+        """Raises ValueError where a geodesic was not found, which happens beyond the injectivity radius only."""
         start, goal = self.uv[np.asarray(p)], self.uv[np.asarray(q)]
         d = wrapped(goal - start)
         x = (self.major + self.minor * np.cos(start[:, 1] + d[:, 1] / 2)) * d[:, 0]
@@ -229,8 +228,7 @@ def tangent_frames(normal: Floats) -> Floats:
 
 
 def _from_tangents(r: Floats, at_p: Floats, at_q: Floats, leaving: Floats, arriving: Floats) -> PolarMap:
-    """From the unit tangents of the geodesic at its ends, and frames whose last row is the normal on p's
-    side."""
+    """From the unit tangents of the geodesic at its ends, and frames whose last row is the normal on p's side."""
     theta = _angle(at_p, leaving)
     end = _angle(at_q, arriving)
     # the frame of q is left-handed where its x × y is not its (outward) normal

@@ -1,5 +1,4 @@
-"""Dijkstra's distances along edges around one vertex: upper bounds of geodesic distances, and growable
-arrays."""
+"""Dijkstra's distances along edges around one vertex: upper bounds of geodesic distances, and growable arrays."""
 
 from __future__ import annotations
 

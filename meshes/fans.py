@@ -1,5 +1,4 @@
-"""Corner angles and the ordered fan of corners around every vertex: the polar coordinates of each tangent
-plane."""
+"""Corner angles and the ordered fan of corners around every vertex: the polar coordinates of each tangent plane."""
 
 from __future__ import annotations
 
@@ -68,13 +67,11 @@ def build_fans(mesh: TriangleMesh, handedness: NDArray[np.int64] | None = None) 
 
     Args:
         mesh: a validated surface.
-        handedness: [V] of ±1 relative to the default, which is that of the face of the vertex's first corner
-            (the
+        handedness: [V] of ±1 relative to the default, which is that of the face of the vertex's first corner (the
             orientation of the surface where it is oriented). None for the default.
 
     Raises:
-        ValueError: an edge length is not positive and finite, a vertex has more than one fan, or `handedness`
-            has
+        ValueError: an edge length is not positive and finite, a vertex has more than one fan, or `handedness` has
             the wrong shape or values.
     """
     faces = np.ascontiguousarray(mesh.faces, np.int64).reshape(-1, 3)

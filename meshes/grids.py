@@ -1,5 +1,4 @@
-"""Triangulations that the named surfaces are made of: grids with glued sides, rings round an apex,
-spheres."""
+"""Triangulations that the named surfaces are made of: grids with glued sides, rings round an apex, spheres."""
 
 from __future__ import annotations
 
@@ -90,8 +89,7 @@ def rectangle(
 
 
 def cone_rings(n: int, sin_half_angle: float, jitter: float, seed: int) -> tuple[Ints, Floats, Floats]:
-    """Faces [F, 3], slant distance [V] and azimuth [V] of an apex (vertex 0) and n rings up to slant distance
-    1."""
+    """Faces [F, 3], slant distance [V] and azimuth [V] of an apex (vertex 0) and n rings up to slant distance 1."""
     if n < 1 or not 0 <= jitter < 0.25:
         raise ValueError(f"expected n >= 1 rings and 0 <= jitter < 0.25, got {n} and {jitter}")
     rng = np.random.default_rng(seed)
@@ -111,8 +109,7 @@ def cone_rings(n: int, sin_half_angle: float, jitter: float, seed: int) -> tuple
 
 
 def _zipped(inner: Ints, outer: Ints, angle: Floats) -> list[tuple[int, int, int]]:
-    """Triangles between two rings of increasing angle: always advance on the ring whose next vertex comes
-    first."""
+    """Triangles between two rings of increasing angle: always advance on the ring whose next vertex comes first."""
     faces, i, j = [], 0, 0
     turn = 2 * np.pi
     while i < len(inner) or j < len(outer):

@@ -33,8 +33,7 @@ _NO_ROWS = (np.empty(0, np.int64), np.empty(0), np.empty(0, EDGE))
 
 
 class LogMaps(NamedTuple):
-    """Rows of all targets, each sorted by source. Lengths in the unit of the mesh, angles in the gauge of the
-    fans."""
+    """Rows of all targets, each sorted by source. Lengths in the unit of the mesh, angles in the gauge of the fans."""
 
     row_ptr: Ints
     source: NDArray[np.int32]

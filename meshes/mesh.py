@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class MeshError(ValueError):
-    """A file or a pair of arrays that is no surface: one line that names the source, the problem and the
-    remedy."""
+    """A file or a pair of arrays that is no surface: one line that names the source, the problem and the remedy."""
 
     def __init__(self, problem: str, remedy: str, source: str | PathLike[str] = ""):
         self.problem, self.remedy, self.source = problem, remedy, str(source)
@@ -65,8 +64,7 @@ class TriangleMesh:
     file_face: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """[F] the file's triangle that mesh face f came from."""
     face_of_file: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
-    """[F_file] the mesh face that stands for each of the file's triangles; -1 where it was dropped and has no
-    twin."""
+    """[F_file] the mesh face that stands for each of the file's triangles; -1 where it was dropped and has no twin."""
     report: tuple[Repair, ...] = ()
     name: str = ""
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ABSURD_NEIGHBORS = 4096
-"""A neighbourhood by radius that holds more vertices than this is refused unless `Radius.max_neighbors` caps
-it."""
+"""A neighbourhood by radius that holds more vertices than this is refused unless `Radius.max_neighbors` caps it."""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,4 @@
-"""Object File Format: text, and the binary kind that trimesh does not read; faces keep the order of the
-file."""
+"""Object File Format: text, and the binary kind that trimesh does not read; faces keep the order of the file."""
 
 from __future__ import annotations
 

@@ -166,8 +166,7 @@ def _lists(columns: dict[str, Any]) -> Any:
 
 
 def _unrolled(strip: Ints) -> Ints:
-    """Triangles [n, 3] of a strip of vertices; −1 starts a new one, and every second triangle winds the other
-    way."""
+    """Triangles [n, 3] of a strip of vertices; −1 starts a new one, and every second triangle winds the other way."""
     cuts = np.flatnonzero(strip < 0)
     pieces = [piece[piece >= 0] for piece in np.split(strip, cuts)]
     triangles = [np.empty((0, 3), np.int64)]

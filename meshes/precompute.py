@@ -45,8 +45,9 @@ def compute_geometry(
     Args:
         mesh: a validated surface.
         neighborhood: `Nearest(k)` or `Radius(...)`.
-        mode: "smooth" where the mesh samples a smooth surface; "polyhedral" where the polyhedron itself is
-            meant, whose transporters lie in C_N on a flat surface with cone points (flat icosahedron: C6).
+        mode: "smooth" where the mesh samples a smooth surface; "polyhedral" where the polyhedron itself is meant. On a
+            flat surface with cone points, polyhedral transporters between the other vertices lie in C_N in a suitable
+            gauge (flat icosahedron: C6).
         handedness: [V] of ±1 relative to the default (the winding of the vertex's first face). -1 reflects
             the frame about its x axis.
         reference: (half-edge [V] int64, angle [V] radians): the x axis of vertex v is at `angle` (scaled, in

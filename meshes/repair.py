@@ -188,8 +188,7 @@ def _oriented(
 
 
 def _merged(positions: Floats, triangles: Ints, merge: bool | None, report: list[Repair]) -> Ints:
-    """[V_file] the first vertex at the same position as each vertex, or the vertex itself where nothing is
-    merged."""
+    """[V_file] the first vertex at the same position as each vertex, or the vertex itself where nothing is merged."""
     own = np.arange(len(positions))
     if merge is None:
         merge = len(triangles) > 1 and int(np.bincount(triangles.ravel()).max()) == 1

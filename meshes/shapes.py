@@ -45,8 +45,7 @@ class Shape:
 
     mesh: TriangleMesh
     closed_form: ClosedForm | None = None
-    """Logarithmic maps and transporters, in the frames that its class defines; None where no closed form is
-    known."""
+    """Logarithmic maps and transporters, in the frames that its class defines; None where no closed form is known."""
     frame: Floats | None = None
     """[V, 3, 3] those frames in space, rows (x, y, normal x × y); None for an intrinsic surface."""
 
@@ -81,8 +80,7 @@ def cylinder(
     seed: int = 0,
     developed: bool = False,
 ) -> Shape:
-    """Developed coordinates u = radius · azimuth, v = height above the middle. Frame: (∂u, ∂v), normal
-    outwards."""
+    """Developed coordinates u = radius · azimuth, v = height above the middle. Frame: (∂u, ∂v), normal outwards."""
     girth = 2 * np.pi * radius
     grid = rectangle(n, m, girth, height, seam="translation", jitter=jitter, seed=seed)
     form = FlatQuotient(grid.uv, np.array([[0, 0], [girth, 0], [-girth, 0]]), np.ones(3))
@@ -103,8 +101,7 @@ def cone(
     seed: int = 0,
     developed: bool = False,
 ) -> Shape:
-    """Slant length 1, n rings of vertices, apex at the origin (vertex 0) and pointing up. Frames: see
-    `ConeForm`."""
+    """Slant length 1, n rings of vertices, apex at the origin (vertex 0) and pointing up. Frames: see `ConeForm`."""
     if not 0 < sin_half_angle < 1:
         raise ValueError(f"expected 0 < sin_half_angle < 1, got {sin_half_angle}")
     faces, slant, azimuth = cone_rings(n, sin_half_angle, jitter, seed)
@@ -133,8 +130,7 @@ def sphere(
     n: int = 1000,
     seed: int = 0,
 ) -> Shape:
-    """The unit sphere: a subdivided icosahedron, or the convex hull of `n` points. Frames: see
-    `tangent_frames`."""
+    """The unit sphere: a subdivided icosahedron, or the convex hull of `n` points. Frames: see `tangent_frames`."""
     if sampling == "icosphere":
         vertices, faces = _icosphere(subdivisions)
     elif sampling in ("fibonacci", "random"):
@@ -149,8 +145,9 @@ def sphere(
 def icosahedron(subdivisions: int = 2) -> Shape:
     """The regular icosahedron with flat subdivided faces: 12 cone points of angle 5π/3, flat elsewhere.
 
-    No closed form is given, but every transporter is a multiple of π/3 against frames along the edges of the
-    grid.
+    No closed form is given, but against frames along the edges of the grid every polyhedral transporter between two
+    vertices that are no cone points is a multiple of π/3; from and to a cone point, whose directions are scaled by 6/5,
+    it is one of π/30.
     """
     vertices, faces = icosahedron_faces()
     for _ in range(_count(subdivisions)):
@@ -202,8 +199,7 @@ def mobius_strip(
     """Developed: the strip |v| ≤ width/2 modulo (u, v) → (u + length, −v), flat, with its closed form; frame
     (∂u, ∂v).
 
-    Embedded: the half-twisted ruled strip round a circle of circumference `length`, which is not flat; no
-        closed form.
+    Embedded: the half-twisted ruled strip round a circle of circumference `length`, which is not flat; no closed form.
     """
     grid = rectangle(n, m, length, width, seam="glide", jitter=jitter, seed=seed)
     if developed:

@@ -7,19 +7,14 @@ direction of an edge at p is its angle in the fan of corners (`gaugenet.meshes.f
 axis towards y.
 
 *Gauge element.* h = (angle a, flip s), s = ±1, acts on tangent coefficients as R(a) diag(1, s) with
-R(a) = [[cos a, -sin a], [sin a, cos a]]. Hence (a1, s1)(a2, s2) = (a1 + s1 a2, s1 s2) and (a, s)⁻¹ = (-s a,
-s).
+R(a) = [[cos a, -sin a], [sin a, cos a]]. Hence (a1, s1)(a2, s2) = (a1 + s1 a2, s1 s2) and (a, s)⁻¹ = (-s a, s).
 
-*Logarithmic map.* log_p q = r (cos θ x_p + sin θ y_p), with r the geodesic distance from the target p to the
-source q.
+*Logarithmic map.* log_p q = r (cos θ x_p + sin θ y_p), with r the geodesic distance from the target p to the source q.
 
-*Transporter.* g_{p<-q} = (φ, flip) takes coefficients in the frame of the source q to coefficients in the
-frame of the
-target p: parallel transport along the shortest path, and flip = -1 where it joins frames of opposite
-handedness.
+*Transporter.* g_{p<-q} = (φ, flip) takes coefficients in the frame of the source q to coefficients in the frame of the
+target p: parallel transport along the shortest path, and flip = -1 where it joins frames of opposite handedness.
 
-*Gauge transformation.* Coefficients at p become h_p times the old ones; then g' = h_p g h_q⁻¹ and θ' = a_p +
-s_p θ.
+*Gauge transformation.* Coefficients at p become h_p times the old ones; then g' = h_p g h_q⁻¹ and θ' = a_p + s_p θ.
 
 On a polyhedron, a path that leaves p in direction θ (scaled) and reaches q, where it is seen coming from
 direction β (scaled), has φ = θ + π - flip β: the direction of travel is θ at p and β + π at q. Through a
@@ -65,8 +60,7 @@ def inverse(element: tuple[Any, Any]) -> tuple[Any, Any]:
 def turn_frames(
     theta: Floats, phi: Floats, flip: Any, target: Ints, source: Ints, angle: Floats
 ) -> tuple[Floats, Floats]:
-    """Theta and phi after the gauge transformation h_p = R(angle_p); theta, phi, flip [E], angle [V],
-    radians."""
+    """Theta and phi after the gauge transformation h_p = R(angle_p); theta, phi, flip [E], angle [V], radians."""
     turned, _ = compose(compose((angle[target], 1), (phi, flip)), inverse((angle[source], 1)))
     return wrap(theta + angle[target]), wrap(turned)
 

@@ -338,8 +338,7 @@ def _apex(ax, ay, bx, by, base, from_a, cosine, sine):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True)
 def _turn(ux, uy, vx, vy):  # type: ignore[no-untyped-def]
-    """Counterclockwise angle from u to v in (-π/2, 3π/2]: corners reach from 0 to π, give or take
-    rounding."""
+    """Counterclockwise angle from u to v in (-π/2, 3π/2]: corners reach from 0 to π, give or take rounding."""
     angle = math.atan2(ux * vy - uy * vx, ux * vx + uy * vy)
     return angle + 2.0 * math.pi if angle < -0.5 * math.pi else angle
 

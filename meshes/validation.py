@@ -16,8 +16,7 @@ that edge."""
 
 
 def triangle_slack(lengths: Floats) -> Floats:
-    """a + b − c for the longest edge c, exactly 0 for a degenerate one and free of cancellation (Kahan's
-    order)."""
+    """a + b − c for the longest edge c, exactly 0 for a degenerate one and free of cancellation (Kahan's order)."""
     a, b, c = np.sort(lengths, axis=1).T
     slack: Floats = a - (c - b)
     return slack

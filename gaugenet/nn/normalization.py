@@ -9,7 +9,7 @@ from gaugenet.field_type import FieldType
 
 
 class FieldNorm(nn.Module):
-    """out_b[p] = γ_b x_b[p] / rms(x[p]),   rms(x)² = (‖x‖² + ε) / dim.
+    """out_b[p] = γ_b x_b[p] / rms(x[p]),   rms(x)² = ‖x‖² / dim + ε.
 
     ‖x[p]‖ runs over all channels at one vertex and is invariant since representations are orthogonal; γ is one learned
     factor per copy of each irrep. No statistics over vertices: the value at a vertex depends on that vertex alone,

@@ -14,8 +14,7 @@ from gaugenet.representations import Irrep
 
 
 class _Pair(NamedTuple):
-    """The coefficients start:stop that fill the weight between one block of the input and one of the
-    output."""
+    """The coefficients start:stop that fill the weight between one block of the input and one of the output."""
 
     buffer: str
     n_basis: int
@@ -85,8 +84,7 @@ class BlockExpansion(nn.Module):
         self.n_coefficients = start
 
     def expand(self, coefficients: Tensor) -> Tensor:
-        """[n_coefficients, R] -> weight [T, R, C_out, C_in], in the dtype of the coefficients;
-        differentiable."""
+        """[n_coefficients, R] -> weight [T, R, C_out, C_in], in the dtype of the coefficients; differentiable."""
         n_radial = coefficients.shape[1]
         rows = []
         for row in self._pairs:
@@ -110,8 +108,7 @@ class BlockExpansion(nn.Module):
         scalar_energy: float,
         dtype: torch.dtype,
     ) -> Tensor:
-        """[n_coefficients, R] normal; per output block one standard deviation, from the sum of its rows'
-        energies."""
+        """[n_coefficients, R] normal; per output block one standard deviation, from the sum of its rows' energies."""
         values = torch.randn(self.n_coefficients, n_radial, generator=generator, dtype=torch.float64)
         for row in self._pairs:
             total = scalar_energy * sum(pair.in_multiplicity * pair.energy for pair in row)

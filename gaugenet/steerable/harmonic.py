@@ -1,15 +1,13 @@
 """The steerable basis in harmonic form: every pair of irreps of every structure group, in closed form.
 
-K(g v) = rho_out(g) K(v) rho_in(g)^-1 is solved by splitting the matrices V_out (x) V_in into *pieces* on
-which g acts in the simplest way, and choosing on each piece the angular functions that turn at the same rate:
+K(g v) = rho_out(g) K(v) rho_in(g)^-1 is solved by splitting the matrices V_out (x) V_in into *pieces* on which g acts
+in the simplest way, and choosing on each piece the angular functions that turn at the same rate:
 
 - a plane spanned by matrices (B_0, B_1), where g = (a, s) acts on coordinates as R(k a) diag(1, s). For two
-  two-dimensional irreps these are (I, J) with k = m_out - m_in and (S, T) with k = m_out + m_in, where J =
-  R(90 deg), S = diag(1, -1), T = J S. The kernels cos(l t) B_0 + sin(l t) B_1 with l = k mod N (l of either
-  sign) are solutions for every group; without reflections their quarter turns -sin(l t) B_0 + cos(l t) B_1
-  are too.
-- a line spanned by one matrix, where g acts as cos(k a) s^p with k = 0 or N / 2: cos(l t) for p even, sin(l
-t) for
+  two-dimensional irreps these are (I, J) with k = m_out - m_in and (S, T) with k = m_out + m_in, where J = R(90 deg),
+  S = diag(1, -1), T = J S. The kernels cos(l t) B_0 + sin(l t) B_1 with l = k mod N (l of either sign) are solutions
+  for every group; without reflections their quarter turns -sin(l t) B_0 + cos(l t) B_1 are too.
+- a line spanned by one matrix, where g acts as cos(k a) s^p with k = 0 or N / 2: cos(l t) for p even, sin(l t) for
   p odd, both without reflections; l = k mod N.
 
 For SO(2) and O(2) "mod N" reads "equal".
@@ -28,8 +26,7 @@ from gaugenet.representations import Irrep
 
 @dataclass(frozen=True)
 class _Piece:
-    """A plane (two matrices) or a line (one) of V_out (x) V_in, with the rate k at which rotations turn
-    it."""
+    """A plane (two matrices) or a line (one) of V_out (x) V_in, with the rate k at which rotations turn it."""
 
     frequency: int
     matrices: tuple[Tensor, ...]
@@ -37,8 +34,7 @@ class _Piece:
 
 
 def angular_functions(theta: Tensor, max_harmonic: int) -> Tensor:
-    """(1, cos t, sin t, ..., cos L t, sin L t) [..., 2 L + 1] at polar angles t = ``theta`` [...] in
-    radians."""
+    """(1, cos t, sin t, ..., cos L t, sin L t) [..., 2 L + 1] at polar angles t = ``theta`` [...] in radians."""
     columns = [torch.ones_like(theta)]
     for harmonic in range(1, max_harmonic + 1):
         columns += [torch.cos(harmonic * theta), torch.sin(harmonic * theta)]
@@ -151,8 +147,7 @@ def _plane_solutions(piece: _Piece, order: int, group: StructureGroup, max_harmo
 
 
 def _kernel(max_harmonic: int, harmonic: int, cosine: Tensor | None, sine: Tensor | None) -> Tensor:
-    """cos(l t) cosine + sin(l t) sine as coefficients on the angular functions; the sine of l = 0
-    vanishes."""
+    """cos(l t) cosine + sin(l t) sine as coefficients on the angular functions; the sine of l = 0 vanishes."""
     shape = (cosine if cosine is not None else sine).shape  # type: ignore[union-attr]
     kernel = torch.zeros(2 * max_harmonic + 1, *shape, dtype=torch.float64)
     if cosine is not None:

@@ -44,9 +44,8 @@ class KernelBasis(nn.Module):
     phi_b(v) = h_t(theta) R_r(|v|) with b = t * R + r (radial index fastest), v = |v| (cos theta, sin theta)
     in the target's frame. Two forms, see the operator:
 
-    - ``"harmonic"``, any group: h are the `angular_functions` up to ``max_harmonic`` L, T = 2 L + 1; the
-    operator turns
-      the source by the transporter before W.
+    - ``"harmonic"``, any group: h are the `angular_functions` up to ``max_harmonic`` L, T = 2 L + 1; the operator
+      turns the source by the transporter before W.
     - ``"aligned"``, SO(2) and O(2): T = 1, h = 1, and W is the kernel in the frame that runs along the edge:
       K(v) = rho_out(theta) [sum_r R_r W_r] rho_in(-theta). For SO(2) W is dense and coefficients are W
       itself, row by row. Both forms span the same kernels.
@@ -112,8 +111,7 @@ class KernelBasis(nn.Module):
         return (self.angular(theta)[:, :, None] * radial[:, None, :]).flatten(1)
 
     def expand(self, coefficients: Tensor) -> Tensor:
-        """[n_coefficients_per_radius, R] -> weight [T * R, C_out, C_in], b = t * R + r; differentiable, same
-        dtype."""
+        """[n_coefficients_per_radius, R] -> weight [T * R, C_out, C_in], b = t * R + r; differentiable, same dtype."""
         if coefficients.ndim != 2 or coefficients.shape[0] != self.n_coefficients_per_radius:
             raise ValueError(
                 f"expected coefficients [{self.n_coefficients_per_radius}, R], got {list(coefficients.shape)}"
@@ -151,8 +149,7 @@ class KernelBasis(nn.Module):
 
 
 class IntertwinerBasis(nn.Module):
-    """All linear maps W [C_out, C_in] at a single vertex with rho_out(g) W = W rho_in(g), from free
-    coefficients."""
+    """All linear maps W [C_out, C_in] at a single vertex with rho_out(g) W = W rho_in(g), from free coefficients."""
 
     n_coefficients: int
 
@@ -180,8 +177,7 @@ class IntertwinerBasis(nn.Module):
         gain: float = 1.0,
         dtype: torch.dtype = torch.float32,
     ) -> Tensor:
-        """Normal coefficients [n_coefficients] that keep the variance of independent columns, times
-        gain^2."""
+        """Normal coefficients [n_coefficients] that keep the variance of independent columns, times gain^2."""
         return self._blocks.initial(1, generator, gain, 1.0, dtype)[:, 0]
 
     def extra_repr(self) -> str:

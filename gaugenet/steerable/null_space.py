@@ -70,8 +70,7 @@ def _orthonormal(vectors: Tensor) -> Tensor:
 
 
 def _null_space(matrix: Tensor) -> Tensor:
-    """Rows that span the null space. The gap is wide: singular values are rounding, or set by the
-    generators."""
+    """Rows that span the null space. The gap is wide: singular values are rounding, or set by the generators."""
     upper = torch.linalg.qr(matrix, mode="r")[1] if matrix.shape[0] > matrix.shape[1] else matrix
     _, singular, vh = torch.linalg.svd(upper, full_matrices=True)
     rank = int((singular > 1e-8).sum())

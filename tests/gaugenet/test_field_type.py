@@ -66,8 +66,7 @@ def test_transform_is_a_homomorphism(text):
 
 @pytest.mark.parametrize("text", TYPES)
 def test_the_documented_layout(text):
-    """Each copy of each term, its middle axis read as documented, transforms by the term's own
-    representation."""
+    """Each copy of each term, its middle axis read as documented, transforms by the term's own representation."""
     field_type = FieldType.parse(text)
     x, angle, flip = random_field(field_type)
     moved = field_type.transform(x, angle, flip)

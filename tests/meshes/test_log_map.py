@@ -70,8 +70,7 @@ CURVED = {
 
 @pytest.mark.parametrize("name", list(CURVED))
 def test_curved_surfaces_converge(name, closed_form_errors):
-    """At the 95th percentile: r ≤ 0.3 (κh)²,
-    θ ≤ 0.5 (κh)², g ≤ (κh)² up to three rings, and second order between resolutions."""
+    """At the 95th percentile: r ≤ 0.3 (κh)², θ ≤ 0.5 (κh)², g ≤ (κh)² up to three rings; second order throughout."""
     surfaces, curvature = CURVED[name]
     found = []
     for shape in surfaces:

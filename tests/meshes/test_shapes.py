@@ -1,5 +1,4 @@
-"""Named surfaces against the geometry that they claim, checked by integration in space and by their own
-meshes."""
+"""Named surfaces against the geometry that they claim, checked by integration in space and by their own meshes."""
 
 from itertools import pairwise
 
@@ -34,8 +33,7 @@ def compose(a, b):
 
 
 def pairs_within_reach(shape, n=400, seed=0):
-    """Random pairs (p, q) with a unique shortest geodesic, and nearer than a third of the injectivity
-    radius."""
+    """Random pairs (p, q) with a unique shortest geodesic, and nearer than a third of the injectivity radius."""
     rng = np.random.default_rng(seed)
     p, q = rng.integers(0, shape.mesh.n_vertices, (2, 200 * n))
     if isinstance(shape.closed_form, TorusForm):
@@ -107,8 +105,7 @@ def test_back_and_forth(name, options):
 
 @pytest.mark.parametrize(("name", "options"), ROUND)
 def test_frames_in_space_agree_with_theta(name, options):
-    """To the next vertices, the chord seen in the frame points along theta up to the turning of the
-    surface."""
+    """To the next vertices, the chord seen in the frame points along theta up to the turning of the surface."""
     shape = named_surface(name, **options)
     eye = np.einsum("vij,vkj->vik", shape.frame, shape.frame)
     np.testing.assert_allclose(eye, np.broadcast_to(np.eye(3), eye.shape), atol=1e-12)
@@ -132,8 +129,7 @@ def test_meshes_face_outwards_like_their_frames(name, options):
 
 
 def carried_along(points, normals, vector):
-    """A tangent vector moved along curves [steps, n, 3] by the rotations that turn each normal to the
-    next."""
+    """A tangent vector moved along curves [steps, n, 3] by the rotations that turn each normal to the next."""
     for here, there in pairwise(normals):
         axis = np.cross(here, there)
         c = np.einsum("ni,ni->n", here, there)[:, None]
@@ -195,8 +191,7 @@ def test_closed_forms_against_curves_in_space(name, options):
     [("mobius_strip", {"n": 12, "m": 4}), ("klein_bottle", {"n": 12, "m": 6}), ("flat_torus", {"n": 12, "m": 6})],
 )
 def test_transport_round_the_long_way(name, options):
-    """Twelve steps along v = 0: a reflection that keeps ∂u on the one-sided surfaces, nothing on the
-    torus."""
+    """Twelve steps along v = 0: a reflection that keeps ∂u on the one-sided surfaces, nothing on the torus."""
     if name != "flat_torus":
         options = {**options, "developed": True}
     shape = named_surface(name, **options)
@@ -210,8 +205,7 @@ def test_transport_round_the_long_way(name, options):
 
 
 def test_transport_round_the_projective_plane():
-    """Along a great circle from a point to its antipode: a reflection that keeps the tangent of the
-    circle."""
+    """Along a great circle from a point to its antipode: a reflection that keeps the tangent of the circle."""
     shape = named_surface("projective_plane", subdivisions=3)
     points = shape.closed_form.frame[:, 2]
     circle = np.flatnonzero(np.abs(points[:, 0]) < 1e-12)

@@ -174,8 +174,7 @@ def test_boundary_loops_walk_along_edges():
 
 
 def test_boundary_loop_of_one_edge():
-    """A single triangle with two sides glued to each other: a disc bounded by one edge from a vertex to
-    itself."""
+    """A single triangle with two sides glued to each other: a disc bounded by one edge from a vertex to itself."""
     mesh = mesh_from_edge_lengths([[0, 1, 0]], [[1, 1, 1]], twin=[1, 0, -1])
     (loop,) = boundary_loops(mesh)
     np.testing.assert_array_equal(loop, [0])

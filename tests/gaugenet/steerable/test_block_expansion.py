@@ -8,8 +8,7 @@ IN, OUT = FieldType.parse("SO(2): 2x0 + 3x1"), FieldType.parse("SO(2): 4x1 + 1x0
 
 
 def one_for_vectors_to_vectors(in_irrep, out_irrep):
-    """A made-up basis: two elements from vectors to vectors, told apart by their entries, and none
-    elsewhere."""
+    """A made-up basis: two elements from vectors to vectors, told apart by their entries, and none elsewhere."""
     if in_irrep.dim == out_irrep.dim == 2:
         first = torch.tensor([[0.0, 0.5], [0.0, 0.0]])
         second = torch.tensor([[0.0, 0.0], [0.0, -0.5]])
@@ -39,8 +38,7 @@ def test_where_each_coefficient_goes(blocks):
 
 
 def test_initial_variance_per_output_block(blocks):
-    """Two elements with one entry each, three input copies, two output components: 3 coefficients per output
-    column."""
+    """Two elements with one entry each, three input copies, two output components: 3 coefficients per output column."""
     draws = [blocks.initial(50, torch.Generator().manual_seed(seed), 2.0, 1.0, torch.float64) for seed in range(20)]
     assert float(torch.stack(draws).var()) == pytest.approx(2.0**2 / 3, rel=0.05)
 

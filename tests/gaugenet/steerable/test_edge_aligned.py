@@ -11,8 +11,7 @@ from gaugenet.steerable.null_space import kernel_null_space, subspace_distance
 
 
 def as_harmonics(matrices, in_irrep, out_irrep, max_harmonic):
-    """Coefficients on the angular functions of t -> rho_out(t) W rho_in(-t), from its values at 2 L + 1
-    angles."""
+    """Coefficients on the angular functions of t -> rho_out(t) W rho_in(-t), from its values at 2 L + 1 angles."""
     n = 2 * max_harmonic + 1
     theta = 2 * math.pi / n * torch.arange(n, dtype=torch.float64)
     values = torch.einsum("toi,nij,tjk->ntok", out_irrep.matrix(theta), matrices, in_irrep.matrix(-theta))

@@ -108,8 +108,7 @@ def test_lowest_harmonics_are_where_solutions_begin(name):
 
 @pytest.mark.parametrize("name", ["C3", "C4", "C7", "D3", "D4", "D6", "SO(2)", "O(2)"])
 def test_one_wrong_sign_is_noticed(name):
-    """Broken twin: the sine of one basis element with the wrong sign is no solution of the constraint any
-    more."""
+    """Broken twin: the sine of one basis element with the wrong sign is no solution of the constraint any more."""
     group = StructureGroup.parse(name)
     scalar, vector = Irrep(group, 0), Irrep(group, 1)
     broken = harmonic_basis(scalar, vector, 4).clone()

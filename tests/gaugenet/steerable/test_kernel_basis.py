@@ -60,8 +60,7 @@ def random_weight(basis, n_radial=1):
 
 
 def check_regular_harmonic(in_text, out_text, max_harmonic):
-    """Kernels between whole types, carried into the bases of their terms, against the judge on those
-    bases."""
+    """Kernels between whole types, carried into the bases of their terms, against the judge on those bases."""
     in_type, out_type = FieldType.parse(in_text), FieldType.parse(out_text)
     basis = KernelBasis(in_type, out_type, max_harmonic=max_harmonic, form="harmonic")
     (source,), (target,) = in_type.terms, out_type.terms
@@ -145,8 +144,7 @@ def test_a_disturbed_weight_is_not_steerable(in_text, out_text, form):
 
 
 def test_a_wrong_column_order_is_not_steerable():
-    """Broken twin for SO(2), whose aligned weights are free: components of copies interleaved the other
-    way."""
+    """Broken twin for SO(2), whose aligned weights are free: components of copies interleaved the other way."""
     field_type = FieldType.parse("SO(2): 2x0 + 3x1")
     basis = KernelBasis(field_type, field_type, form="harmonic")
     weight = random_weight(basis)
@@ -194,8 +192,7 @@ def test_expand_is_linear_and_differentiable(in_text, out_text, form):
 
 @pytest.mark.parametrize(("in_text", "out_text", "form"), CASES)
 def test_initial_coefficients_keep_the_variance(in_text, out_text, form):
-    """One edge, scalar energy 1: independent sources of unit variance give outputs of variance gain^2 per
-    block."""
+    """One edge, scalar energy 1: independent sources of unit variance give outputs of variance gain^2 per block."""
     basis = KernelBasis(FieldType.parse(in_text), FieldType.parse(out_text), form=form)
     seeded = torch.Generator().manual_seed(0)
     n_radial, n_theta, n_draws = 3, 16, 200
