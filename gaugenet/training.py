@@ -40,6 +40,9 @@ WEIGHTS, RESUME, LOG, SUMMARY, CONFIG = (
 )
 """Names of the files of a run."""
 
+_REMEMBERED_EDGES = 30_000_000
+"""Layers keep what they derive from the geometry (about 50 bytes per edge) for sets of up to this many edges."""
+
 _MAY_CHANGE = ("data.cache", "train.epochs", "train.test_every", "train.threads", "train.device")
 """Settings that a resumed run may change; all others must be those of its beginning."""
 
@@ -169,14 +172,17 @@ def train(
         first, step, spent = resume.epoch + 1, resume.step, resume.seconds
         _cut_log(out_dir / LOG, resume.epoch)
     batches = -(-len(data.train) // t.batch_size)
+    remember = sum(s.geometry.n_edges for s in (*data.train, *data.test)) <= _REMEMBERED_EDGES
     progress.start(model, first, t.epochs, batches)
     began = time.perf_counter()
     for epoch in range(first, t.epochs + 1):
         epoch_began = time.perf_counter()
-        loss, accuracy, lr = _train_epoch(model, optimizer, data, t, epoch, step, batches, device, progress)
+        loss, accuracy, lr = _train_epoch(model, optimizer, data, t, epoch, step, batches, device, remember, progress)
         step += batches
         tested = data.test and (epoch % t.test_every == 0 or epoch == t.epochs)
-        test_accuracy = evaluate(model, data.test, data.n_classes, device=device).accuracy if tested else None
+        test_accuracy = (
+            evaluate(model, data.test, data.n_classes, device=device, remember=remember).accuracy if tested else None
+        )
         now = time.perf_counter()
         record = EpochRecord(epoch, loss, accuracy, test_accuracy, lr, now - epoch_began)
         state = ResumeState(
@@ -239,6 +245,7 @@ def _train_epoch(
     step: int,
     batches: int,
     device: torch.device,
+    remember: bool,
     progress: Progress,
 ) -> tuple[float, float, float]:
     """One pass over the training surfaces: mean loss, accuracy, last learning rate."""
@@ -248,7 +255,7 @@ def _train_epoch(
     lr = 0.0
     for done, samples in enumerate(_batches(data.train, config, epoch), 1):
         lr = learning_rate(step + done - 1, config.epochs * batches, config)
-        batch = Batch.of(samples, device)
+        batch = Batch.of(samples, device, remember=remember)
         n = int((batch.labels >= 0).sum())
         if n == 0:
             continue
@@ -288,8 +295,7 @@ def _why_not_finite(loss: Tensor, batch: Batch, epoch: int, lr: float) -> str:
 def _save_epoch(out_dir: Path, config: Config, data: SurfaceData, record: EpochRecord, state: ResumeState) -> None:
     out_dir.mkdir(parents=True, exist_ok=True)
     write_atomically(out_dir / CONFIG, config.to_toml().encode())
-    if record.epoch == 1:
-        (out_dir / SUMMARY).unlink(missing_ok=True)
+    (out_dir / SUMMARY).unlink(missing_ok=True)
     with open(out_dir / LOG, "w" if record.epoch == 1 else "a", encoding="utf-8") as f:
         f.write(json.dumps(dataclasses.asdict(record)) + "\n")
     state.save(out_dir / RESUME)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,8 @@ from gaugenet.evaluation import predict
 from gaugenet.kernels.dispatch import explain
 from gaugenet.prediction import Prediction, draw_predictions
 from gaugenet.training import (
-    CONFIG,
-    LOG,
     RESUME,
     SUMMARY,
-    WEIGHTS,
     SurfaceData,
     TrainResult,
     check_same_run,
@@ -54,22 +52,21 @@ def run_train(
         options.append(f"train.epochs={epochs}")
     state = None
     if resume is not None:
-        if out is not None or config_file is not None:
+        if out is not None or config_file is not None or overwrite:
             raise ValueError(
-                "--resume goes on in the folder and with the settings of that run: leave out --out and --config"
+                "--resume goes on in the folder and with the settings of that run; "
+                "leave out --out, --config and --overwrite"
             )
         state = _state_of(resume)
-        config = state.config.override(_absolute(options))
+        config = _absolute(state.config.override(options))
         check_same_run(config, state.config)
-        folder = resume
+        folder = resume if resume.is_dir() else resume.parent
     else:
-        config = load_config(config_file, _absolute(options)).resolved()
+        config = _absolute(load_config(config_file, options)).resolved()
         folder = _new_folder(config, out, overwrite)
     device = device_of(config.train.device)
     data = prepared_data(config.data, config.model.group)
     say("operator", explain(torch.empty(0, device=device)).removeprefix("operator: "))
-    if overwrite:
-        _clear(folder)
     progress = TrainProgress()
     try:
         result = train(config, data, folder, progress, resume=state)
@@ -82,45 +79,40 @@ def run_train(
         ) from None
     finally:
         progress.close()
+    # the training has replaced all other files of the run that was there
+    shutil.rmtree(folder / "predictions", ignore_errors=True)
     _summary(config, data, result, _write_pictures(config, result, data, folder))
 
 
 def _state_of(run: Path) -> ResumeState:
     state = ResumeState.load(run / RESUME if run.is_dir() else run)
-    if (run / SUMMARY).exists():
+    if state.epoch >= state.config.train.epochs:
         say("resumed", f"{run} is finished ({state.epoch} epochs); more --epochs make it go on")
     return state
 
 
-def _absolute(options: Sequence[str]) -> list[str]:
+def _absolute(config: Config) -> Config:
     """A run is resumed from anywhere, so the folder of its data must not depend on where it was begun."""
-    made = []
-    for option in options:
-        key, _, value = option.partition("=")
-        if key.strip() == "data.path" and value.strip() != EMBEDDED:
-            option = f"data.path={Path(value.strip()).expanduser().absolute()}"
-        made.append(option)
-    return made
+    if config.data.path == EMBEDDED:
+        return config
+    return config.override([f"data.path={Path(config.data.path).expanduser().absolute()}"])
 
 
 def _new_folder(config: Config, out: Path | None, overwrite: bool) -> Path:
     if out is None:
         stem = Path(config.data.path).name or "data"
         taken = [int(p.name[-3:]) for p in Path("runs").glob(f"{stem}-[0-9][0-9][0-9]")]
-        return Path("runs") / f"{stem}-{max(taken, default=0) + 1:03d}"
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; give a folder for the run with --out")
+        out = Path("runs") / f"{stem}-{max(taken, default=0) + 1:03d}"
+    existing = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    if not existing.is_dir():
+        raise ValueError(f"{existing} is a file; give a folder for the run with --out")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise ValueError(f"{existing} may not be written to; give another folder with --out")
     if not overwrite and (out / SUMMARY).exists():
         raise ValueError(f"{out} holds a finished run; give another --out, or --overwrite to replace it")
     if not overwrite and (out / RESUME).exists():
         raise ValueError(f"{out} holds an unfinished run; go on with --resume {out}, or give --overwrite to replace it")
     return out
-
-
-def _clear(folder: Path) -> None:
-    for name in (WEIGHTS, RESUME, LOG, SUMMARY, CONFIG):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "predictions", ignore_errors=True)
 
 
 def _write_pictures(config: Config, result: TrainResult, data: SurfaceData, folder: Path) -> list[Path]:

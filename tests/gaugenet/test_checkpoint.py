@@ -34,16 +34,13 @@ def test_a_checkpoint_comes_back_to_the_bit(tmp_path):
     written = example({"a": torch.randn(3, 2), "b.c": torch.arange(4), "empty": torch.empty(0, 3)})
     written.save(tmp_path / "deep" / "model.safetensors")
     read = Checkpoint.load(tmp_path / "deep" / "model.safetensors")
-    assert {k: v.tolist() for k, v in read.weights.items()} == {
-        k: v.tolist() for k, v in written.weights.items()
-    }
+    assert {k: v.tolist() for k, v in read.weights.items()} == {k: v.tolist() for k, v in written.weights.items()}
     for name in (
         "config",
         "class_names",
         "label_values",
         "label_kind",
         "n_features",
-       
         "epoch",
     ):
         assert getattr(read, name) == getattr(written, name), name

@@ -216,6 +216,8 @@ def test_train_on_the_embedded_set_and_predict(tmp_path, capsys):
     assert "finished run" in refused([*line, "--epochs", "2"], capsys, work)
     assert run([*line, "--epochs", "1", "--overwrite"]) == 0
     assert len((work / "a" / "log.jsonl").read_text().splitlines()) == 1
+    assert "leave out" in refused(["train", "--resume", "a", "--overwrite"], capsys, work)
+    assert "is a file" in refused(["train", *EMBEDDED, "--out", "a/log.jsonl/b"], capsys, work)
     lr = ["train", "--resume", "a", "--set", "train.lr=1"]
     assert "train.lr" in refused(lr, capsys, work)
     assert run(["train", "--resume", "a", "--epochs", "2"]) == 0
