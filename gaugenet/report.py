@@ -59,7 +59,8 @@ class MeshReport:
 
     @property
     def structure_group(self) -> str:
-        """The smallest structure group that transport stays in: what ``--group`` must contain."""
+        """The smaller of SO(2) and O(2) that holds all transporters: what ``--group`` must contain. Only a flat surface
+        in a gauge of its own may do with less."""
         return "SO(2)" if self.orientable else "O(2)"
 
     @property
