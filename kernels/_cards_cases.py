@@ -33,14 +33,20 @@ class Launch:
     n_scalars: int
     geometry: frozenset[str]
     """Which of pre, pre_flip, post, post_flip there are."""
+    degree: int
+    """Edges per target."""
     reverse: bool
     """The transposed operator: edges through an index, angles negated."""
 
+    def kernel(self, target: str) -> str:
+        """Its name in `gaugenet.kernels._triton_kernels`."""
+        return "aggregate_dot" if "BLOCK_K" in self.arguments(target)[1] else "aggregate"
+
     def arguments(self, target: str) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
-        """Signature and constants of `aggregate` on a target, and the compiler's options."""
+        """Signature and constants of the kernel on a target, and the compiler's options."""
         plan = contraction_plan(self.in_blocks, self.out_blocks, "post" in self.geometry, "post_flip" in self.geometry)
         double = self.dtype == torch.float64
-        config = aggregate_config(target, plan, self.in_blocks, self.n_scalars, self.dtype)
+        config = aggregate_config(target, plan, self.in_blocks, self.n_scalars, self.dtype, self.degree)
         storage, real = "*" + _TYPE[self.dtype], "*fp64" if double else "*fp32"
         types = {"x_ptr": storage, "sums_ptr": real, "row_ptr": "*i32", "source_ptr": "*i32", "edge_ptr": "*i32"}
         types |= {"scalars_ptr": real, "pre_ptr": real, "pre_flip_ptr": "*i8", "post_ptr": real, "post_flip_ptr": "*i8"}
@@ -60,10 +66,7 @@ class Launch:
             "PRE_ORDER": max(b.order for b in self.in_blocks) if "pre" in self.geometry else 0,
             "POST_ORDER": plan.post_order,
             "CONJUGATE": self.reverse,
-            "ALIGN": config.align,
-            "BLOCK_M": config.block_m,
-            "BLOCK_C": config.block_c,
-            "BLOCK_B": config.block_b,
+            **config.constants(plan),
         }
         signature = {k: "constexpr" if k in absent else v for k, v in types.items()}
         return signature | dict.fromkeys(constants, "constexpr"), constants, config.options
@@ -83,10 +86,14 @@ def _launch(
     dtype: torch.dtype = torch.float32,
     reverse: bool = False,
     odd: bool = False,
+    degree: int = 7,
 ) -> Launch:
     field = _field(max_order, multiplicity, odd)
-    label = f"{name}{', reversed' if reverse else ''}, M{max_order} B{n_scalars} C{multiplicity}, {_TYPE[dtype]}"
-    return Launch(label, dtype, field, field, n_scalars, frozenset(geometry.split()), reverse)
+    degrees = ", many edges" if degree > 7 else ""
+    label = (
+        f"{name}{', reversed' if reverse else ''}, M{max_order} B{n_scalars} C{multiplicity}, {_TYPE[dtype]}{degrees}"
+    )
+    return Launch(label, dtype, field, field, n_scalars, frozenset(geometry.split()), degree, reverse)
 
 
 LAUNCHES = (
@@ -116,4 +123,12 @@ LAUNCHES = (
     _launch("all, high order", 7, 16, 2, "pre pre_flip post post_flip", odd=True),
     _launch("all, highest order", 15, 32, 2, "pre pre_flip post post_flip", odd=True),
     _launch("all, highest order", 15, 16, 2, "pre pre_flip post post_flip", odd=True),
+    _launch("aligned", 2, 32, 3, "pre post", degree=30),
+    _launch("aligned", 2, 32, 3, "pre post", torch.bfloat16, degree=30),
+    _launch("aligned", 2, 16, 3, "pre post", degree=30),
+    _launch("aligned", 2, 5, 3, "pre post", degree=30),
+    _launch("aligned", 2, 32, 3, "pre post", reverse=True, degree=30),
+    _launch("aligned with flips", 2, 32, 3, "pre post post_flip", reverse=True, odd=True, degree=30),
+    _launch("harmonic", 2, 32, 16, "pre", degree=30),
+    _launch("harmonic", 2, 32, 16, "pre", torch.float16, degree=30),
 )

@@ -6,6 +6,9 @@
 edges × channels is ever in memory. Sums and A are float32 (float64 for float64) whatever the storage of `x`; the
 products run at the precision of `torch.set_float32_matmul_precision`, whose default keeps equivariance at rounding. No
 atomics: every number is added up in an order fixed by the edges and the configuration.
+
+The aggregate has two forms, chosen by the mean number of edges per target: one edge after the other in registers, or
+matrix products over blocks of edges on tensor cores (tf32 in three passes for float32).
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from torch import Tensor
 
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
 from gaugenet.kernels._triton_config import AggregateConfig, aggregate_config, architecture
-from gaugenet.kernels._triton_kernels import aggregate
+from gaugenet.kernels._triton_kernels import aggregate, aggregate_dot
 from gaugenet.kernels._triton_plan import ContractionPlan, channel_tiles, contraction_plan, packing, tile_table
 
 Blocks = Sequence[TransportBlock]
@@ -66,7 +69,8 @@ def _run(
     row = len(plan.terms) * n_scalars * plan.c_in
     if n_target == 0 or row == 0:
         return x.new_zeros(n_target, plan.c_out), x.new_zeros(n_scalars, plan.c_out, plan.c_in)
-    config = aggregate_config(architecture(x.device), plan, tuple(in_blocks), n_scalars, x.dtype)
+    degree = round(edges.source.shape[0] / n_target)
+    config = aggregate_config(architecture(x.device), plan, tuple(in_blocks), n_scalars, x.dtype, degree)
     rows = min(config.rows(row * edges.scalars.element_size()), n_target)
     table = packing(plan, n_scalars, dtype, x.device)
     packed = None if weight is None else table.pack(weight)
@@ -129,9 +133,10 @@ def _aggregate(
 ) -> None:
     tiles = channel_tiles(in_blocks, config.block_c)
     n_scalars = edges.scalars.shape[1]
+    kernel = aggregate if config.dot is None else aggregate_dot
     n_programs = -(-(stop - start) // config.block_m) * -(-n_scalars // config.block_b) * len(tiles)
     with _on(x.device):
-        aggregate[(n_programs,)](
+        kernel[(n_programs,)](
             x,
             sums,
             edges.row_ptr,
@@ -152,10 +157,7 @@ def _aggregate(
             PRE_ORDER=max((b.order for b in in_blocks if b.width), default=0) if edges.pre is not None else 0,
             POST_ORDER=plan.post_order,
             CONJUGATE=edges.conjugate,
-            ALIGN=config.align,
-            BLOCK_M=config.block_m,
-            BLOCK_C=config.block_c,
-            BLOCK_B=config.block_b,
+            **config.constants(plan),
             **config.options,
         )
 

@@ -16,6 +16,17 @@ from gaugenet.kernels._triton_plan import ContractionPlan, alignment, channel_ti
 VECTOR_BYTES = 16
 
 
+class DotForm(NamedTuple):
+    """What the form of many edges per target needs besides."""
+
+    block_k: int
+    """Edges of one matrix product."""
+    rows: int
+    """Terms times scalars, padded to what tensor instructions take."""
+    precision: str
+    """Of tl.dot."""
+
+
 class AggregateConfig(NamedTuple):
     """How one call of the aggregate kernel is shaped."""
 
@@ -34,6 +45,16 @@ class AggregateConfig(NamedTuple):
     """Targets aggregated before they are contracted."""
     chunk_bytes: int
     """Memory that the sums of one chunk may take."""
+    dot: DotForm | None = None
+    """None: one edge after the other, in registers."""
+
+    def constants(self, plan: ContractionPlan) -> dict[str, Any]:
+        """Those of the kernel that depend on the shape."""
+        shape = {"BLOCK_M": self.block_m, "BLOCK_C": self.block_c, "BLOCK_B": self.block_b, "ALIGN": self.align}
+        if self.dot is None:
+            return shape
+        dot = {"BLOCK_K": self.dot.block_k, "ROWS": self.dot.rows, "PRECISION": self.dot.precision}
+        return shape | dot | {"N_TERMS": len(plan.terms)}
 
     @property
     def options(self) -> dict[str, Any]:
@@ -71,8 +92,12 @@ def aggregate_config(
     in_blocks: tuple[TransportBlock, ...],
     n_scalars: int,
     dtype: torch.dtype,
+    degree: int,
 ) -> AggregateConfig:
-    """The shape for one layer: the entry of the architecture, or of the longest prefix of its name, or the default."""
+    """The shape for one layer and its edges per target, rounded.
+
+    It is read from the entry of the architecture, or of the longest prefix of its name, or the default.
+    """
     tables = table("aggregate")
     known = [name for name in tables if arch.startswith(name) and name != "about"]
     entry = tables[max(known, key=len, default="default")]
@@ -85,10 +110,16 @@ def aggregate_config(
     groups = -(-n_scalars // max(entry["most_sums"] // (n_terms * registers), 1))
     block_b = -(-n_scalars // max(groups, 1)) or 1
     sums = n_terms * block_b * registers
+    chunk = entry["chunk_rows"], entry["chunk_bytes"]
+    dot = entry["dot"]
+    fits = n_terms * block_b <= dot["rows"] and n_terms <= dot["max_terms"] and dtype != torch.float64
+    if fits and degree >= dot["min_degree"]:
+        precision = dot["precision" if dtype == torch.float32 else "half_precision"]
+        form = DotForm(dot["block_k"], dot["rows"], precision)
+        return AggregateConfig(dot["block_m"], block_c, block_b, dot["warps"], align, None, *chunk, form)
     for shape in entry["shapes"]:
         if shape["block_c"] == block_c and sums <= shape["max_sums"]:
             bound = entry.get("unaligned_max_registers") if unaligned else shape.get("max_registers")
-            chunk = entry["chunk_rows"], entry["chunk_bytes"]
             return AggregateConfig(shape["block_m"], block_c, block_b, shape["warps"], align, bound, *chunk)
     raise ValueError(
         f"the aggregate kernel holds at most {max(s['max_sums'] for s in entry['shapes'])} sums at a time, but the "

@@ -11,6 +11,116 @@ import triton
 import triton.language as tl
 
 
+@triton.jit
+def _transport(
+    pre_ptr,
+    pre_flip_ptr,
+    e,
+    here,
+    rotation,
+    PRE_ORDER: tl.constexpr,
+    CONJUGATE: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """(a, b) -> (aa a + ab b, ba a + bb b) of each edge: its rotation by order·alpha after its flip.
+
+    rotation is order, turns, flip_a, flip_b of the channel tile.
+    """
+    one = tl.full(e.shape, 1, ACC)
+    scale_a = one
+    scale_b = one
+    if pre_flip_ptr is not None:
+        flip = tl.load(pre_flip_ptr + e, mask=here, other=0).to(ACC)
+        scale_a = tl.where(rotation[2] == 1, flip, one)
+        scale_b = tl.where(rotation[3] == 1, flip, one)
+    cos = one
+    sin = one * 0
+    if pre_ptr is not None:
+        cos_1 = tl.load(pre_ptr + 2 * e, mask=here, other=0)
+        sin_1 = tl.load(pre_ptr + 2 * e + 1, mask=here, other=0)
+        if CONJUGATE:
+            sin_1 = -sin_1
+        cos_m = one
+        sin_m = one * 0
+        for m in tl.static_range(1, PRE_ORDER + 1):
+            cos_next = cos_m * cos_1 - sin_m * sin_1
+            sin_m = sin_m * cos_1 + cos_m * sin_1
+            cos_m = cos_next
+            cos = tl.where(rotation[0] == m, cos_m, cos)
+            sin = tl.where(rotation[0] == m, sin_m, sin)
+        sin = tl.where(rotation[1] == 1, sin, one * 0)
+    return cos * scale_a, -sin * scale_b, sin * scale_a, cos * scale_b
+
+
+@triton.jit
+def _terms(
+    post_ptr,
+    post_flip_ptr,
+    e,
+    here,
+    TERMS: tl.constexpr,
+    POST_ORDER: tl.constexpr,
+    CONJUGATE: tl.constexpr,
+    ACC: tl.constexpr,
+):
+    """τ(e) for each code in TERMS, in order."""
+    one = tl.full(e.shape, 1, ACC)
+    cos_1 = one
+    sin_1 = one * 0
+    if post_ptr is not None:
+        cos_1 = tl.load(post_ptr + 2 * e, mask=here, other=0)
+        sin_1 = tl.load(post_ptr + 2 * e + 1, mask=here, other=0)
+        if CONJUGATE:
+            sin_1 = -sin_1
+    flip = one
+    if post_flip_ptr is not None:
+        flip = tl.load(post_flip_ptr + e, mask=here, other=0).to(ACC)
+    cos_m = one
+    sin_m = one * 0
+    terms = ()
+    for code in tl.static_range(4 * POST_ORDER + 4):
+        if code % 4 == 0 and code > 0:
+            cos_next = cos_m * cos_1 - sin_m * sin_1
+            sin_m = sin_m * cos_1 + cos_m * sin_1
+            cos_m = cos_next
+        if (TERMS >> code) & 1:
+            term = cos_m
+            if code % 4 == 1 or code % 4 == 2:
+                term = sin_m
+            if code % 4 >= 2:
+                term = term * flip
+            terms = terms + (term,)
+    return terms
+
+
+@triton.jit
+def _program(
+    row_ptr,
+    tiles_ptr,
+    first,
+    last,
+    n_tiles,
+    n_scalars,
+    ALIGN: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+):
+    """What this program does: its channel tile, first scalar and targets."""
+    pid = tl.program_id(0)
+    tile_ptr = tiles_ptr + (pid % n_tiles) * 8
+    rotation = (tl.load(tile_ptr), tl.load(tile_ptr + 1), tl.load(tile_ptr + 2), tl.load(tile_ptr + 3))
+    column_a = tl.multiple_of(tl.load(tile_ptr + 4), ALIGN)
+    column_b = tl.multiple_of(tl.load(tile_ptr + 5), ALIGN)
+    width_a = tl.multiple_of(tl.load(tile_ptr + 6), ALIGN)
+    width_b = tl.multiple_of(tl.load(tile_ptr + 7), ALIGN)
+    n_groups = (n_scalars + BLOCK_B - 1) // BLOCK_B
+    scalar = (pid // n_tiles % n_groups) * BLOCK_B
+    p = first + (pid // n_tiles // n_groups) * BLOCK_M + tl.arange(0, BLOCK_M)
+    begin = tl.load(row_ptr + p, mask=p < last, other=0)
+    degree = tl.load(row_ptr + p + 1, mask=p < last, other=0) - begin
+    return rotation, column_a, column_b, width_a, width_b, scalar, p, begin, degree
+
+
 @triton.jit(do_not_specialize=["first", "last"])
 def aggregate(
     x_ptr,
@@ -44,20 +154,9 @@ def aggregate(
     sums stay in registers, in the dtype of `scalars`, and are written once. Each is added up in the order of the edges.
     """
     ACC: tl.constexpr = scalars_ptr.dtype.element_ty
-    pid = tl.program_id(0)
-    tile_ptr = tiles_ptr + (pid % n_tiles) * 8
-    order = tl.load(tile_ptr)
-    turns = tl.load(tile_ptr + 1)
-    flip_a = tl.load(tile_ptr + 2)
-    flip_b = tl.load(tile_ptr + 3)
-    column_a = tl.multiple_of(tl.load(tile_ptr + 4), ALIGN)
-    column_b = tl.multiple_of(tl.load(tile_ptr + 5), ALIGN)
-    width_a = tl.multiple_of(tl.load(tile_ptr + 6), ALIGN)
-    width_b = tl.multiple_of(tl.load(tile_ptr + 7), ALIGN)
-    rest = pid // n_tiles
-    n_groups = (n_scalars + BLOCK_B - 1) // BLOCK_B
-    scalar = (rest % n_groups) * BLOCK_B
-    p = first + (rest // n_groups) * BLOCK_M + tl.arange(0, BLOCK_M)
+    rotation, column_a, column_b, width_a, width_b, scalar, p, begin, degree = _program(
+        row_ptr, tiles_ptr, first, last, n_tiles, n_scalars, ALIGN, BLOCK_M, BLOCK_B
+    )
     alive = p < last
     c = tl.arange(0, BLOCK_C)
     in_a = c < width_a
@@ -84,34 +183,10 @@ def aggregate(
         x_row = x_ptr + row[:, None] + c[None, :]
         a = tl.load(x_row + column_a, mask=here[:, None] & in_a[None, :], other=0).to(ACC)
         b = tl.load(x_row + column_b, mask=here[:, None] & in_b[None, :], other=0).to(ACC)
-        one = tl.full((BLOCK_M,), 1, ACC)
-        scale_a = one
-        scale_b = one
-        if pre_flip_ptr is not None:
-            flip = tl.load(pre_flip_ptr + e, mask=here, other=0).to(ACC)
-            scale_a = tl.where(flip_a == 1, flip, one)
-            scale_b = tl.where(flip_b == 1, flip, one)
-        if pre_ptr is not None:
-            cos_1 = tl.load(pre_ptr + 2 * e, mask=here, other=0)
-            sin_1 = tl.load(pre_ptr + 2 * e + 1, mask=here, other=0)
-            if CONJUGATE:
-                sin_1 = -sin_1
-            cos_m = one
-            sin_m = one * 0
-            cos = one
-            sin = one * 0
-            for m in tl.static_range(1, PRE_ORDER + 1):
-                cos_next = cos_m * cos_1 - sin_m * sin_1
-                sin_m = sin_m * cos_1 + cos_m * sin_1
-                cos_m = cos_next
-                cos = tl.where(order == m, cos_m, cos)
-                sin = tl.where(order == m, sin_m, sin)
-            sin = tl.where(turns == 1, sin, one * 0)
-            moved_a = (cos * scale_a)[:, None] * a - (sin * scale_b)[:, None] * b
-            moved_b = (sin * scale_a)[:, None] * a + (cos * scale_b)[:, None] * b
-        elif pre_flip_ptr is not None:
-            moved_a = scale_a[:, None] * a
-            moved_b = scale_b[:, None] * b
+        if pre_ptr is not None or pre_flip_ptr is not None:
+            aa, ab, ba, bb = _transport(pre_ptr, pre_flip_ptr, e, here, rotation, PRE_ORDER, CONJUGATE, ACC)
+            moved_a = aa[:, None] * a + ab[:, None] * b
+            moved_b = ba[:, None] * a + bb[:, None] * b
         else:
             moved_a = a
             moved_b = b
@@ -119,35 +194,14 @@ def aggregate(
         for s in tl.static_range(BLOCK_B):
             known = here & (s < left)
             weights = weights + (tl.load(scalars_ptr + e * n_scalars + scalar + s, mask=known, other=0),)
-        cos_m = one
-        sin_m = one * 0
-        cos_1 = one
-        sin_1 = one * 0
-        if post_ptr is not None:
-            cos_1 = tl.load(post_ptr + 2 * e, mask=here, other=0)
-            sin_1 = tl.load(post_ptr + 2 * e + 1, mask=here, other=0)
-            if CONJUGATE:
-                sin_1 = -sin_1
-        flip = one
-        if post_flip_ptr is not None:
-            flip = tl.load(post_flip_ptr + e, mask=here, other=0).to(ACC)
+        terms = _terms(post_ptr, post_flip_ptr, e, here, TERMS, POST_ORDER, CONJUGATE, ACC)
         added_a = ()
         added_b = ()
-        for code in tl.static_range(4 * POST_ORDER + 4):
-            if code % 4 == 0 and code > 0:
-                cos_next = cos_m * cos_1 - sin_m * sin_1
-                sin_m = sin_m * cos_1 + cos_m * sin_1
-                cos_m = cos_next
-            if (TERMS >> code) & 1:
-                term = cos_m
-                if code % 4 == 1 or code % 4 == 2:
-                    term = sin_m
-                if code % 4 >= 2:
-                    term = term * flip
-                for s in tl.static_range(BLOCK_B):
-                    factor = (term * weights[s])[:, None]
-                    added_a = added_a + (sums_a[len(added_a)] + factor * moved_a,)
-                    added_b = added_b + (sums_b[len(added_b)] + factor * moved_b,)
+        for t in tl.static_range(len(terms)):
+            for s in tl.static_range(BLOCK_B):
+                factor = (terms[t] * weights[s])[:, None]
+                added_a = added_a + (sums_a[len(added_a)] + factor * moved_a,)
+                added_b = added_b + (sums_b[len(added_b)] + factor * moved_b,)
         sums_a = added_a
         sums_b = added_b
     # int64: a chunk of targets times its sums can pass 2^31 where one row is very long
@@ -157,3 +211,84 @@ def aggregate(
         offset = tl.multiple_of((i // BLOCK_B * n_scalars + scalar + i % BLOCK_B) * c_in, ALIGN)
         tl.store(sums_row + offset + column_a, sums_a[i], mask=known & in_a[None, :])
         tl.store(sums_row + offset + column_b, sums_b[i], mask=known & in_b[None, :])
+
+
+@triton.jit(do_not_specialize=["first", "last"])
+def aggregate_dot(
+    x_ptr,
+    sums_ptr,
+    row_ptr,
+    source_ptr,
+    edge_ptr,
+    scalars_ptr,
+    pre_ptr,
+    pre_flip_ptr,
+    post_ptr,
+    post_flip_ptr,
+    tiles_ptr,
+    first,
+    last,
+    n_tiles,
+    c_in,
+    n_scalars,
+    TERMS: tl.constexpr,
+    PRE_ORDER: tl.constexpr,
+    POST_ORDER: tl.constexpr,
+    CONJUGATE: tl.constexpr,
+    ALIGN: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+    BLOCK_K: tl.constexpr,
+    ROWS: tl.constexpr,
+    N_TERMS: tl.constexpr,
+    PRECISION: tl.constexpr,
+):
+    """The same sums for many edges per target: the scaled terms of BLOCK_K edges, a matrix of ROWS >= N_TERMS · BLOCK_B
+    rows, times their transported sources. Never in float64.
+    """
+    rotation, column_a, column_b, width_a, width_b, scalar, p, begin, degree = _program(
+        row_ptr, tiles_ptr, first, last, n_tiles, n_scalars, ALIGN, BLOCK_M, BLOCK_B
+    )
+    c = tl.arange(0, BLOCK_C)
+    in_a = (c < width_a)[None, None, :]
+    in_b = (c < width_b)[None, None, :]
+    i = tl.arange(0, ROWS)
+    term_of = i // BLOCK_B
+    scalar_of = scalar + i % BLOCK_B
+    used = (term_of < N_TERMS) & (scalar_of < n_scalars)
+    sums_a = tl.full((BLOCK_M, ROWS, BLOCK_C), 0, tl.float32)
+    sums_b = tl.full((BLOCK_M, ROWS, BLOCK_C), 0, tl.float32)
+    for start in range(0, tl.max(degree, 0), BLOCK_K):
+        j = start + tl.arange(0, BLOCK_K)[None, :]
+        here = j < degree[:, None]
+        e = begin[:, None] + j
+        row = tl.load(source_ptr + e, mask=here, other=0).to(tl.int64) * c_in
+        row = tl.multiple_of(row, [ALIGN, ALIGN])
+        if edge_ptr is not None:
+            e = tl.load(edge_ptr + e, mask=here, other=0)
+        e = e.to(tl.int64)
+        x_row = x_ptr + row[:, :, None] + c[None, None, :]
+        a = tl.load(x_row + column_a, mask=here[:, :, None] & in_a, other=0).to(tl.float32)
+        b = tl.load(x_row + column_b, mask=here[:, :, None] & in_b, other=0).to(tl.float32)
+        moved_a = a
+        moved_b = b
+        if pre_ptr is not None or pre_flip_ptr is not None:
+            aa, ab, ba, bb = _transport(pre_ptr, pre_flip_ptr, e, here, rotation, PRE_ORDER, CONJUGATE, tl.float32)
+            moved_a = aa[:, :, None] * a + ab[:, :, None] * b
+            moved_b = ba[:, :, None] * a + bb[:, :, None] * b
+        terms = _terms(post_ptr, post_flip_ptr, e, here, TERMS, POST_ORDER, CONJUGATE, tl.float32)
+        known = here[:, None, :] & used[None, :, None]
+        factors = tl.load(scalars_ptr + e[:, None, :] * n_scalars + scalar_of[None, :, None], mask=known, other=0)
+        turned = tl.full((BLOCK_M, ROWS, BLOCK_K), 1, tl.float32) * terms[0][:, None, :]
+        for t in tl.static_range(1, N_TERMS):
+            turned = tl.where((term_of == t)[None, :, None], terms[t][:, None, :], turned)
+        factors = factors * turned
+        sums_a = tl.dot(factors, moved_a, sums_a, input_precision=PRECISION)
+        sums_b = tl.dot(factors, moved_b, sums_b, input_precision=PRECISION)
+    targets = (p - first).to(tl.int64)[:, None, None] * (N_TERMS * n_scalars * c_in)
+    offset = tl.multiple_of((term_of * n_scalars + scalar_of) * c_in, ALIGN)
+    sums_row = sums_ptr + targets + offset[None, :, None] + c[None, None, :]
+    known = (p < last)[:, None, None] & used[None, :, None]
+    tl.store(sums_row + column_a, sums_a, mask=known & in_a)
+    tl.store(sums_row + column_b, sums_b, mask=known & in_b)

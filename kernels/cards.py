@@ -34,14 +34,15 @@ def compile_card(launch: Launch, target: str) -> Card:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from gaugenet.kernels._triton_kernels import aggregate
+    from gaugenet.kernels import _triton_kernels
 
     signature, constants, options = launch.arguments(target)
     warps = options["num_warps"]
-    names = list(aggregate.arg_names)
+    kernel = getattr(_triton_kernels, launch.kernel(target))
+    names = list(kernel.arg_names)
     aligned = [n for n in names if signature[n].startswith("*")] + ["c_in"] * (launch_width(launch) % 16 == 0)
     source = ASTSource(
-        fn=aggregate,
+        fn=kernel,
         signature={name: signature[name] for name in names},
         constexprs=constants,
         attrs={(names.index(name),): [["tt.divisibility", 16]] for name in aligned},
@@ -79,8 +80,8 @@ def _nvidia(cubin: bytes, warps: int, shared: int, target: str) -> Card:
         "spills": _sum(count, r"(STL|LDL)\b"),
         "tensor": _sum(count, TENSOR),
         "fma": _sum(count, r"[FD]FMA\b"),
-        "loads": _sum(count, r"LDG\b"),
-        "loads_128": _sum(count, r"LDG\b.*\.128"),
+        "loads": _sum(count, r"LDG(STS)?\b"),
+        "loads_128": _sum(count, r"LDG(STS)?\b.*\.128"),
         "stores": _sum(count, r"STG\b"),
         "stores_128": _sum(count, r"STG\b.*\.128"),
         "atomics": _sum(count, r"(ATOM|ATOMG|ATOMS|RED|REDG)\b"),
@@ -170,11 +171,11 @@ def load(version: str) -> dict[str, Card] | None:
 
 
 def compile_all(targets: Iterable[str] = TARGETS, launches: Iterable[Launch] = LAUNCHES) -> dict[str, Card]:
-    """Cards by ``"aggregate | launch | target"``."""
+    """Cards by ``"kernel | launch | target"``."""
     cards = {}
     for launch in launches:
         for target in targets:
-            cards[f"aggregate | {launch.name} | {target}"] = compile_card(launch, target)
+            cards[f"{launch.kernel(target)} | {launch.name} | {target}"] = compile_card(launch, target)
     return cards
 
 

@@ -64,12 +64,16 @@ def test_oldest_and_newest_triton_are_stored():
 def test_stored_cards_keep_the_promises(file):
     """Every launch on every target: no spills, no atomics, and wide accesses wherever the columns allow them."""
     stored = json.loads(file.read_text())["cards"]
-    assert set(stored) == {f"aggregate | {launch.name} | {target}" for launch in LAUNCHES for target in TARGETS}
+    assert set(stored) == {
+        f"{launch.kernel(target)} | {launch.name} | {target}" for launch in LAUNCHES for target in TARGETS
+    }
     for key, card in stored.items():
         assert card["spills"] == card["atomics"] == 0, key
         if "M2 B3 C32, fp32" in key and "flips" not in key:
-            assert card["loads_128"] == 2, key
-            assert card["stores_128"] == card["stores"] == 30, key
+            assert card["loads_128"] >= 2, key
+            assert card["stores_128"] == card["stores"] > 0, key
+        if key.startswith("aggregate_dot"):
+            assert card["tensor"] > 0, key
 
 
 def test_launches_reach_every_shape():
@@ -78,6 +82,8 @@ def test_launches_reach_every_shape():
         entry = entries[target if target in entries else "gfx"]
         chosen = set()
         for launch in LAUNCHES:
+            if launch.kernel(target) != "aggregate":
+                continue
             _, constants, options = launch.arguments(target)
             chosen.add((constants["BLOCK_M"], constants["BLOCK_C"], options["num_warps"]))
         assert chosen == {(s["block_m"], s["block_c"], s["warps"]) for s in entry["shapes"]}
@@ -93,7 +99,7 @@ def test_compiling_today_gives_the_stored_card():
         pytest.skip(f"no cards are stored for Triton {triton.__version__}")
     launch = next(launch for launch in LAUNCHES if launch.name == "aligned, M2 B3 C32, fp32")
     for target in ("sm_90", "gfx942"):
-        key = f"aggregate | {launch.name} | {target}"
+        key = f"{launch.kernel(target)} | {launch.name} | {target}"
         assert cards.differences(stored[key], cards.compile_card(launch, target)) == []
 
 

@@ -99,6 +99,23 @@ def test_other_dtypes(case, name, error, tolerance):
 
 
 @runs
+@pytest.mark.parametrize("name", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("mix", "arguments"),
+    [
+        ("parities, odd widths", {"n_scalars": 2}),
+        ("SO(2), one vector wide", {"n_scalars": 3, "geometry": ("alpha", "beta")}),
+        ("parities, odd widths", {"n_scalars": 5, "geometry": ("alpha", "flip")}),
+    ],
+    ids=["all", "aligned", "harmonic"],
+)
+def test_many_edges_per_target(case, name, mix, arguments, error, tolerance):
+    """The form that multiplies matrices: rows shorter and longer than one block of edges, and an empty one."""
+    exact = case(mix, (35, 0, 1), **arguments)
+    compare(case(mix, (35, 0, 1), dtype=getattr(torch, name), **arguments), error, tolerance[name], exact)
+
+
+@runs
 @pytest.mark.parametrize(("degrees", "n_source"), [((), 3), ((0, 0), 3), ((), 0), ((0, 0, 0), 0)])
 def test_no_edges(case, degrees, n_source):
     out, to_x, to_weight = on_device(case("parities, odd widths", degrees, n_source=n_source)).all("triton")

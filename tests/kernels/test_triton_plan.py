@@ -79,7 +79,7 @@ def test_configurations(arch):
     field = (TransportBlock(0, 0, 1, 32), TransportBlock(1, 0, 2, 32), TransportBlock(2, 0, 2, 32))
     plan = contraction_plan(field, field, True, False)
     for n_scalars in (1, 3, 4, 40):
-        config = aggregate_config(arch, plan, field, n_scalars, torch.float32)
+        config = aggregate_config(arch, plan, field, n_scalars, torch.float32, 7)
         assert config.block_b * len(plan.terms) <= table("aggregate")["default"]["most_sums"]
         assert config.warps == (2 if arch == "gfx942" else 4)
         assert config.align == 4
@@ -87,7 +87,19 @@ def test_configurations(arch):
     assert config.rows(1 << 40) == config.block_m
 
 
+def test_many_edges_take_the_other_form():
+    field = (TransportBlock(0, 0, 1, 32), TransportBlock(1, 0, 2, 32))
+    plan = contraction_plan(field, field, True, False)
+    few, many = (aggregate_config("sm_90", plan, field, 2, torch.float32, degree) for degree in (7, 30))
+    assert few.dot is None
+    assert many.dot is not None
+    assert many.dot.precision == "tf32x3"  # tf32 alone would break equivariance at 1e-6
+    assert aggregate_config("sm_90", plan, field, 2, torch.float64, 30).dot is None
+    high = contraction_plan(field, tuple(TransportBlock(m, 0, 2, 8) for m in range(9)), True, False)
+    assert aggregate_config("sm_90", high, field, 2, torch.float32, 30).dot is None
+
+
 def test_too_many_sums_are_refused():
     field = tuple(TransportBlock(m, 0, 2, 16) for m in range(1, 40))
     with pytest.raises(ValueError, match="the out blocks need 78; use lower orders or implementation='reference'"):
-        aggregate_config("sm_90", contraction_plan(field, field, True, False), field, 2, torch.float32)
+        aggregate_config("sm_90", contraction_plan(field, field, True, False), field, 2, torch.float32, 7)
