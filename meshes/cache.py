@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gaugenet.meshes.atomic import write_atomically
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood
@@ -142,16 +142,7 @@ def save_geometry(geometry: MeshGeometry, path: Path) -> None:
     }
     metadata = {"rotation_order": str(geometry.rotation_order), "sha256": _checksum(tensors, geometry.rotation_order)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.stem[:16], suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(save(tensors, metadata))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_atomically(path, save(tensors, metadata))
 
 
 def load_geometry(path: Path) -> MeshGeometry:

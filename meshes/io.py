@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
-import tempfile
 import warnings
 from io import BytesIO
 from os import PathLike
@@ -15,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from gaugenet.meshes.atomic import write_atomically
 from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
 from gaugenet.meshes.obj import parse_obj
 from gaugenet.meshes.off import parse_off
@@ -129,26 +128,10 @@ def save_ply(
     header += [f"element face {len(triangles)}", "property list uchar int vertex_indices"]
     header += [f"property uchar {c}" for c, _ in channels] if face_colors is not None else []
     content = "\n".join([*header, "end_header\n"]).encode() + vertex_rows.tobytes() + face_rows.tobytes()
-    _write_atomically(Path(path), content)
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
     try:
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        write_atomically(Path(path), content)
     except OSError as error:
-        raise MeshError(f"cannot be written ({error.strerror})", "choose a folder you may write to", path) from error
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(partial, 0o666 & ~mask)
-        os.replace(partial, path)
-    except BaseException as error:
-        Path(partial).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise MeshError(f"cannot be written ({error.strerror})", "choose another path", path) from error
-        raise
+        raise MeshError(f"cannot be written ({error.strerror})", "choose a place you may write to", path) from error
 
 
 def _checked_colors(colors: ArrayLike, n: int, what: str) -> np.ndarray[Any, np.dtype[np.uint8]]:

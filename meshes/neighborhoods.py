@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 ABSURD_NEIGHBORS = 4096
@@ -28,8 +29,8 @@ class Radius:
             raise ValueError(f"a radius must be positive and finite, got {self.radius}")
         if self.unit not in ("mesh", "edge"):
             raise ValueError(f'the unit of a radius is "mesh" or "edge", got {self.unit!r}')
-        if self.max_neighbors is not None and self.max_neighbors < 1:
-            raise ValueError(f"max_neighbors must be at least 1 or None, got {self.max_neighbors}")
+        if self.max_neighbors is not None and not _is_count(self.max_neighbors):
+            raise ValueError(f"max_neighbors must be a whole number of at least 1, or None; got {self.max_neighbors!r}")
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,15 @@ class Nearest:
     k: int
 
     def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"a neighbourhood has at least 1 neighbour, got k={self.k}")
+        if not _is_count(self.k):
+            raise ValueError(f"a neighbourhood has a whole number of neighbours, at least 1; got k={self.k!r}")
 
 
 Neighborhood = Radius | Nearest
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and 1 <= int(value) < 2**31
 
 
 def search_limits(neighborhood: Neighborhood, mean_edge: float) -> tuple[float, int]:

@@ -52,9 +52,7 @@ def parse_obj(text: str, source: str) -> tuple[Floats, Ints, list[Repair]]:
     if n_short:
         report.append(Repair("faces with fewer than three corners skipped", n_short))
     if n_short and not triangles:
-        raise MeshError(
-            f"all {n_short} faces have fewer than three corners", "give triangles or polygons", source
-        )
+        raise MeshError(f"all {n_short} faces have fewer than three corners", "give triangles or polygons", source)
     faces = np.array(triangles, np.int64).reshape(-1, 3)
     wrong = np.argwhere((faces < 0) | (faces >= len(positions)))
     if len(wrong):

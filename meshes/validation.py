@@ -26,9 +26,7 @@ def checked_vertices(vertices: ArrayLike, name: str) -> Floats:
     try:
         positions = np.array(vertices, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
-        raise MeshError(
-            "the vertices are not numbers", "give an array [V, 3] of real numbers", name
-        ) from error
+        raise MeshError("the vertices are not numbers", "give an array [V, 3] of real numbers", name) from error
     if positions.size == 0:
         return positions.reshape(0, 3)
     if positions.ndim != 2 or positions.shape[1] != 3:
@@ -101,9 +99,7 @@ def checked_positions(positions: Floats, triangles: Ints, report: list[Repair], 
     return positions
 
 
-def checked_gluing(
-    triangles: Ints, twin: ArrayLike, twin_flipped: ArrayLike | None, name: str
-) -> tuple[Ints, Bools]:
+def checked_gluing(triangles: Ints, twin: ArrayLike, twin_flipped: ArrayLike | None, name: str) -> tuple[Ints, Bools]:
     glued = np.array(twin, np.int64)
     size = triangles.size
     if glued.shape != (size,) or (glued < -1).any() or (glued >= size).any():
@@ -139,8 +135,7 @@ def checked_gluing(
     wrong = h[~np.where(flipped[h], against, along)]
     if len(wrong):
         raise MeshError(
-            f"half-edges {wrong[0]} and {glued[wrong[0]]} are glued but have different vertices "
-            "at their ends",
+            f"half-edges {wrong[0]} and {glued[wrong[0]]} are glued but have different vertices at their ends",
             "give both the same two vertices, in opposite order unless twin_flipped says otherwise",
             name,
         )

@@ -111,7 +111,7 @@ def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
         raise OSError("no space left")
 
     with monkeypatch.context() as m:
-        m.setattr(cache_module.os, "replace", fail)
+        m.setattr("os.replace", fail)
         with pytest.raises(OSError, match="no space"):
             save_geometry(geometry, tmp_path / "a.safetensors")
     assert list(tmp_path.iterdir()) == []

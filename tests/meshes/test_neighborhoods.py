@@ -116,6 +116,8 @@ def test_absurd_radius_is_refused_with_the_number():
         (lambda: Radius(1.0, unit="metre"), '"mesh" or "edge"'),
         (lambda: Radius(1.0, max_neighbors=0), "at least 1"),
         (lambda: Nearest(0), "at least 1"),
+        (lambda: Nearest(2.5), "whole number"),
+        (lambda: Radius(1.0, max_neighbors=True), "whole number"),
     ],
 )
 def test_bad_neighborhoods_are_refused(make, message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from pathlib import Path
 
@@ -10,16 +11,20 @@ import numpy as np
 from torch import Tensor
 
 from gaugenet.data.features.spec import FeatureSpec
+from gaugenet.meshes.atomic import write_atomically
 from gaugenet.meshes.mesh import TriangleMesh
 
 _VERSION = 1
 """To be raised with every change of what any feature computes."""
 
+_log = logging.getLogger(__name__)
+
 
 class FeatureCache:
     """A folder of safetensors files, named by a hash of the surface, the specification and the code's version.
 
-    Files are written beside their place and moved there. One that is damaged fails its checksum and is computed anew.
+    Files are written atomically. One that is damaged fails its checksum and is computed anew; a folder that cannot be
+    written to costs a warning in ``logging``, no more.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -43,13 +48,11 @@ class FeatureCache:
         from safetensors.torch import save
 
         content = save({"features": values}, {"checksum": _checksum(values)})
-        self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            temporary.write_bytes(content)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+        except OSError as error:
+            _log.warning("the features were computed but could not be kept in %s: %s", self.folder, error)
 
 
 def content_key(mesh: TriangleMesh, specification: str) -> str:

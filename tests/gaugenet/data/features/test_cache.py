@@ -47,6 +47,13 @@ def test_a_damaged_file_is_replaced(tmp_path, mesh, counted, damage):
     assert file.read_bytes() == good
 
 
+def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, mesh, caplog):
+    (tmp_path / "file").write_text("")
+    values = FeatureCache(tmp_path / "file" / "folder").get(mesh, "gauss")
+    assert torch.equal(values, FeatureSpec.parse("gauss").compute(mesh))
+    assert "could not be kept" in caplog.text
+
+
 def test_key_tells_surfaces_and_specifications_apart(mesh):
     ball = trimesh.creation.icosphere(subdivisions=2)
     others = [
