@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,8 +25,8 @@ class EquivarianceReport:
     error: float
     """max |f(h·x, h·geometry) − h·f(x, geometry)| over max |f(x, geometry)|, the largest of all trials."""
     sensitivity: float
-    """How much is at stake: max |h·f(x) − f(x)| over max |f(x)|; where the output is invariant, the change of the
-    output when the logarithmic maps are turned and the transporters are not. Near 0 the audit proves nothing."""
+    """How much is at stake: max |h·f(x) − f(x)| over max |f(x)|. Where the output is invariant, its change when the
+    logarithmic maps are turned and the transporters are not, or when vertices exchange what a gauge changes of x."""
     tolerance: float
     group: str
     in_type: str
@@ -35,8 +36,15 @@ class EquivarianceReport:
     def passed(self) -> bool:
         return self.error <= self.tolerance
 
+    @property
+    def conclusive(self) -> bool:
+        """Whether an error could have shown: False where neither x, the output nor f itself knows of the gauge."""
+        return self.sensitivity > self.tolerance
+
     def __str__(self) -> str:
         verdict = "equivariant" if self.passed else "NOT EQUIVARIANT"
+        if not self.conclusive:
+            verdict += " (nothing was at stake)"
         return (
             f"{verdict}: {self.group} gauge error {self.error:.1e} (tolerance {self.tolerance:.0e}, "
             f"sensitivity {self.sensitivity:.1e}), {self.in_type} → {self.out_type}"
@@ -79,16 +87,18 @@ def audit(
             mode as a copy, yours is not touched.
         in_type, out_type: how input and output transform; of one structure group.
         geometry: a surface in a gauge that the group admits; its dtype is the dtype of the test.
-        trials: how many random inputs and gauges.
-        randomize: add noise to every parameter of the copy first, so that biases which start at zero cannot hide an
-            error.
+        trials: how many random inputs and gauges, at least 1.
+        randomize: first add noise to every parameter of the copy, so that biases which start at zero hide no error.
         tolerance: for `EquivarianceReport.passed`; by default 1e-12 in float64 and 1e-5 in float32.
 
     Raises:
-        ValueError: the types disagree in their group, or the output is zero, so that no relative error exists.
+        ValueError: the types disagree in their group, there is no trial or no vertex, or the output is zero or not
+            finite, so that no relative error exists.
     """
     if in_type.group != out_type.group:
         raise ValueError(f"both field types must have one structure group: got {in_type} and {out_type}")
+    if trials < 1 or geometry.n_vertices < 1:
+        raise ValueError(f"nothing to audit: {trials} trials on {geometry.n_vertices} vertices; give at least 1")
     group = in_type.group
     generator = torch.Generator().manual_seed(seed)
     if isinstance(module, nn.Module):
@@ -106,19 +116,24 @@ def audit(
             angle, flip = random_gauge(group, geometry, generator)
             before = module(x, geometry)
             scale = float(before.abs().max())
-            if not scale > 0:
-                raise ValueError("the output of the module is zero (or not a number): a relative error has no meaning")
+            if not (scale > 0 and math.isfinite(scale)):
+                raise ValueError(f"the largest output of the module is {scale}: a relative error has no meaning")
             expected = out_type.transform(before, angle, flip)
             moved = gauge_transform(geometry, group, angle, flip)
             after = module(in_type.transform(x, angle, flip), moved)
-            error = max(error, float((after - expected).abs().max()) / scale)
+            off = float((after - expected).abs().max()) / scale
+            # max() would drop a NaN, and with it the error
+            error = max(error, off) if math.isfinite(off) else math.inf
             change = float((expected - before).abs().max()) / scale
             if change == 0:
-                torn = geometry.replace(theta=moved.theta)
-                change = float((module(x, torn) - before).abs().max()) / scale
+                exchanged = x.roll(1, 0)
+                for invariant in in_type.invariant:
+                    exchanged[:, invariant] = x[:, invariant]
+                for other in (module(x, geometry.replace(theta=moved.theta)), module(exchanged, geometry)):
+                    change = max(change, float((other - before).abs().max()) / scale)
             sensitivity = max(sensitivity, change)
     return EquivarianceReport(
-        error=error if error == error else float("inf"),
+        error=error,
         sensitivity=sensitivity,
         tolerance=TOLERANCES[geometry.dtype] if tolerance is None else tolerance,
         group=group.name,
