@@ -205,7 +205,6 @@ def quotient_representation(
     group: StructureGroup,
     stabilizer: StructureGroup,
     max_frequency: int | None = None,
-    name: str | None = None,
 ) -> Representation:
     """Functions on G / H: (rho(g) f)(x) = f(g^-1 x), for a finite subgroup H (trivial: the regular
     representation).
@@ -222,10 +221,9 @@ def quotient_representation(
         raise ValueError(f'{group.name} is finite: write "regular" or "quotient[H]" without a band limit')
     counts = ((irrep, len(_fixed_components(irrep, stabilizer))) for irrep in group.irreps(max_frequency))
     irreps = tuple((irrep, times) for irrep, times in counts if times)
-    if name is None:
-        inner = [] if stabilizer.order == 1 else [stabilizer.name]
-        inner += [] if max_frequency is None else [str(max_frequency)]
-        name = ("regular" if stabilizer.order == 1 else "quotient") + (f"[{','.join(inner)}]" if inner else "")
+    inner = [] if stabilizer.order == 1 else [stabilizer.name]
+    inner += [] if max_frequency is None else [str(max_frequency)]
+    name = ("regular" if stabilizer.order == 1 else "quotient") + (f"[{','.join(inner)}]" if inner else "")
     if group.is_continuous:
         dim = sum(irrep.dim * times for irrep, times in irreps)
         basis = torch.eye(dim, dtype=torch.float64)

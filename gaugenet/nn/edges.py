@@ -8,6 +8,7 @@ from gaugenet.groups import StructureGroup
 from gaugenet.kernels.transport_conv import ConvEdges
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.radial import RadialBasis
+from gaugenet.steerable import angular_functions
 
 
 def check_admissible(group: StructureGroup, geometry: MeshGeometry) -> None:
@@ -43,15 +44,12 @@ def edge_aligned_edges(geometry: MeshGeometry, radial: RadialBasis) -> ConvEdges
 def harmonic_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic: int) -> ConvEdges:
     """Edges of the harmonic form: out[p] = Σ_q w_q Σ_{r,l} R_r h_l(θ) W_{l,r} ρ_in(φ, ε) f[q].
 
-    h = (1, cos θ, sin θ, …, cos Lθ, sin Lθ); the scalars are [E, (2 L + 1) n_radial], radial functions fastest.
+    h are the `angular_functions`; the scalars are [E, (2 L + 1) n_radial], radial functions fastest.
     For any group.
     """
 
     def build() -> ConvEdges:
-        orders = torch.arange(1, max_harmonic + 1, device=geometry.device, dtype=geometry.dtype)
-        angles = geometry.theta[:, None] * orders
-        waves = torch.stack([angles.cos(), angles.sin()], 2).flatten(1)
-        angular = torch.cat([torch.ones_like(geometry.theta)[:, None], waves], 1)
+        angular = angular_functions(geometry.theta, max_harmonic)
         scalars = angular[:, :, None] * _radial_scalars(geometry, radial)[:, None, :]
         return ConvEdges.from_csr(
             geometry.row_ptr,

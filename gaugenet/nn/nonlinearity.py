@@ -49,15 +49,18 @@ class GatedNonlinearity(nn.Module):
 
 
 class NormNonlinearity(nn.Module):
-    """Scalars through SiLU, every other field x_b ↦ x_b · ReLU(‖x_b‖ + b) / ‖x_b‖ with one learned b per copy.
+    """Invariant channels through SiLU(x + b), every other field scaled by its norm, with one learned b per copy:
+
+        out_b = x_b · ReLU(n_b + b) / n_b,   n_b² = ‖x_b‖² + ε
 
     Worrall et al. 2017 (Harmonic Networks, eq. 12). Exactly equivariant for every group; on sign fields it is the
-    sign-aware x/|x| · ReLU(|x| + b).
+    sign-aware x/n · ReLU(n + b). Without ε a field that vanishes by symmetry would come out as b times the direction
+    of its rounding errors, which no two gauges share; with it the map is smooth there and the error stays rounding.
     """
 
-    def __init__(self, field_type: FieldType) -> None:
+    def __init__(self, field_type: FieldType, *, eps: float = 1e-5) -> None:
         super().__init__()
-        self.field_type = field_type
+        self.field_type, self.eps = field_type, eps
         self.bias = nn.Parameter(torch.zeros(sum(b.multiplicity for b in field_type.blocks)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -72,8 +75,7 @@ class NormNonlinearity(nn.Module):
             square = part.square()
             if b.irrep.dim == 2:
                 square = square[:, : b.multiplicity] + square[:, b.multiplicity :]
-            # The offset keeps the gradient finite at a field that is exactly zero.
-            norm = (square + torch.finfo(x.dtype).tiny).sqrt()
-            scale = functional.relu(norm + bias) / (norm + torch.finfo(x.dtype).eps)
+            norm = (square + self.eps).sqrt()
+            scale = functional.relu(norm + bias) / norm
             out.append(part * (scale if b.irrep.dim == 1 else torch.cat([scale, scale], 1)))
         return torch.cat(out, 1)

@@ -23,7 +23,7 @@ class RegularNonlinearity(nn.Module):
     Args:
         field_type: of regular, quotient and trivial representations.
         n_samples: S for continuous groups; by default twice the fewest that can be read back, plus one (made even where
-            reflections need it).
+            reflections need it). Finite groups have all their points, whatever it says.
 
     Raises:
         ValueError: another irrep is in the field type, whose components mix: use a gated or norm non-linearity.
@@ -47,7 +47,8 @@ class RegularNonlinearity(nn.Module):
                 continue
             n = None
             if field_type.group.is_continuous:
-                n = n_samples or 2 * representation.min_samples + (0 if field_type.group.has_reflections else 1)
+                default = 2 * representation.min_samples + (0 if field_type.group.has_reflections else 1)
+                n = default if n_samples is None else n_samples
             to_samples, from_samples = representation.sampling(n)
             self.n_samples.append(to_samples.shape[0])
             self.register_buffer(f"to_samples_{i}", to_samples.float(), persistent=False)

@@ -41,6 +41,8 @@ class SelfInteraction(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[V, in_type.dim] → [V, out_type.dim]"""
+        if x.ndim != 2 or x.shape[1] != self.in_type.dim:
+            raise ValueError(f"expected features [V, {self.in_type.dim}] ({self.in_type}), got {list(x.shape)}")
         out = x @ self.basis.expand(self.coefficients).T
         return out if self.bias is None else self.bias(out)
 

@@ -116,6 +116,23 @@ def test_residual_block_is_equivariant(text, nonlinearity, random_geometry):
     check(block, field, field, random_geometry(field.group.name))
 
 
+def test_fields_that_vanish_by_symmetry_stay_at_rounding():
+    """On a regular grid a constant gives no vectors but rounding; a norm must not blow those up to its bias."""
+    field = FieldType.parse("SO(2): 1x0 + 2x1")
+    layer = NormNonlinearity(field).double()
+    with torch.no_grad():
+        layer.bias.fill_(0.5)
+    noise = 1e-16 * torch.randn(40, field.dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    noise.requires_grad_()
+    vectors = layer(noise)[:, 1:]
+    assert vectors.abs().max() < 1e-13
+    (gradient,) = torch.autograd.grad(vectors.sum(), noise)
+    assert gradient.abs().max() < 1e3
+    # the twin is the formula as it is often written
+    norm = noise[:, 1:].norm(dim=1, keepdim=True)
+    assert (noise[:, 1:] * (norm + 0.5).relu() / norm).abs().max() > 0.1
+
+
 class BiasEverywhere(nn.Module):
     """A bias on every channel, as the first public mesh CNNs had it."""
 
@@ -190,6 +207,8 @@ def test_wrong_shapes_say_what_was_expected(random_geometry):
     field = FieldType.parse("SO(2): 1x0 + 1x1")
     with pytest.raises(ValueError, match=r"expected features \[24, 3\]"):
         GaugeConv(field, field)(torch.zeros(24, 4), random_geometry(dtype=torch.float32))
+    with pytest.raises(ValueError, match=r"expected features \[V, 3\]"):
+        SelfInteraction(field, field)(torch.zeros(24, 4))
     with pytest.raises(ValueError, match="one structure group"):
         GaugeConv(field, FieldType.parse("C4: 1x0"))
     with pytest.raises(ValueError, match="point-wise"):
