@@ -36,6 +36,16 @@ def test_flat_surfaces_are_exact(shape, mode, neighborhood, closed_form_errors):
     assert max(errors.r.max(), errors.theta.max(), errors.phi.max()) < EXACT
 
 
+def test_the_comparison_notices_what_is_wrong(closed_form_errors):
+    """It chooses the best gauge at every vertex first, which must not hide anything."""
+    shape = shapes.klein_bottle(30, 12, developed=True, jitter=0.2)
+    g = compute_geometry(shape.mesh, RINGS, dtype=torch.float64)
+    assert closed_form_errors(g.replace(phi=-g.phi), shape).phi.max() > 0.1
+    assert closed_form_errors(g.replace(theta=g.theta + 1e-6 * (g.r > g.r.median())), shape).theta.max() > 1e-7
+    assert closed_form_errors(g.replace(r=g.r * (1 + 1e-9)), shape).r.max() > 1e-10
+    assert closed_form_errors(g.replace(flip=torch.ones_like(g.flip)), shape).flips > 0
+
+
 @pytest.mark.parametrize("mode", ["smooth", "polyhedral"])
 def test_cone_away_from_its_apex(mode, closed_form_errors):
     shape = shapes.cone(24, jitter=0.2, developed=True)

@@ -47,22 +47,38 @@ def test_the_transporter_back_is_the_inverse(mode):
         assert torch.sin(angle / 2).abs().max() < 1e-14
 
 
-def test_core_circle_of_the_flat_moebius_strip_reverses_the_normal_and_keeps_the_tangent():
-    n = 24
-    shape = shapes.mobius_strip(n, 6, developed=True)
-    g = compute_geometry(shape.mesh, Radius(0.5), dtype=torch.float64)
+def round_the_core(shape, g):
+    """(transporter once round the circle v = 0, direction of that circle where it starts)."""
     uv = shape.closed_form.uv
     core = np.flatnonzero(np.abs(uv[:, 1]) < 1e-12)
     core = core[np.argsort(uv[core, 0])]
-    assert len(core) == n
+    assert len(core) == 24
     edge = {(int(p), int(q)): e for e, (p, q) in enumerate(zip(g.target, g.source))}
     loop = (0.0, 1)
     for p, q in zip(core, np.roll(core, -1)):
         e = edge[p, q]
         loop = compose(loop, (float(g.phi[e]), int(g.flip[e])))
-    tangent = float(g.theta[edge[core[0], core[1]]])
-    assert loop[1] == -1
-    assert wrap(loop[0] - tangent - tangent) == pytest.approx(0, abs=1e-12)
+    return loop, float(g.theta[edge[core[0], core[1]]])
+
+
+@pytest.mark.parametrize("mode", ["smooth", "polyhedral"])
+def test_core_circle_of_the_flat_moebius_strip_reverses_the_normal_and_keeps_the_tangent(mode):
+    """A reflection, in any gauge: (2 t, -1) keeps the direction t. Round a cylinder it is the identity."""
+    rng = np.random.default_rng(0)
+    for make, flip in ((shapes.mobius_strip, -1), (shapes.cylinder, 1)):
+        shape = make(24, 6, developed=True)
+        g = compute_geometry(shape.mesh, Radius(0.5), mode=mode, dtype=torch.float64)
+        n = g.n_vertices
+        moved = g.transform(torch.from_numpy(rng.uniform(-3, 3, n)), torch.from_numpy(rng.choice([-1, 1], n)))
+        for gauge in (g, moved):
+            loop, tangent = round_the_core(shape, gauge)
+            assert loop[1] == flip
+            turn = 2 * tangent if flip < 0 else 0.0
+            assert wrap(loop[0] - turn) == pytest.approx(0, abs=1e-12)
+        # the twin that knows of no flips finds no reflection, and the tangent does not come back
+        blind, tangent = round_the_core(shape, moved.replace(flip=torch.ones_like(moved.flip)))
+        assert blind[1] == 1
+        assert abs(wrap(blind[0])) > 1e-3
 
 
 def test_polyhedral_transport_on_the_flat_icosahedron_is_in_c6_away_from_the_cone_points():

@@ -68,11 +68,12 @@ def test_network_is_gauge_invariant(name, group, nonlinearity, request):
     assert gauge_error(network(group, nonlinearity), geometry) < 1e-12
 
 
-@pytest.mark.parametrize(("name", "group"), [c for c in CASES if c[0] != "real"])
-def test_broken_network_is_caught(name, group):
-    """The same network with the transporters of another gauge, or with a bias on vectors, must fail."""
-    geometry = surface(name, None)
-    model = network(group)
+@pytest.mark.parametrize(("name", "group"), CASES)
+@pytest.mark.parametrize("nonlinearity", ["gated", "norm"])
+def test_broken_network_is_caught(name, group, nonlinearity, request):
+    """The same network without transport, or with a bias on vectors, must fail."""
+    geometry = surface(name, request.getfixturevalue("shared_data") if name == "real" else None)
+    model = network(group, nonlinearity)
     broken = copy.deepcopy(model)
     columns = next(b for b in model.hidden_type.blocks if b.irrep.frequency == 1)
     shift = torch.zeros(model.hidden_type.dim, dtype=torch.float64)
@@ -97,7 +98,63 @@ def test_aliasing_of_sampled_fields_falls_with_the_samples():
 @pytest.mark.parametrize("group", ["C4", "D4", "C6", "reflection", "trivial"])
 def test_finite_groups(group, random_geometry):
     model = network(group, "regular")
-    assert gauge_error(model, random_geometry(group)) < 1e-12
+    geometry = random_geometry(group)
+    assert gauge_error(model, geometry) < 1e-12
+    if group == "trivial":
+        return  # it has no gauge transformation to fail under
+    forward = model.blocks[1].conv.forward
+    model.blocks[1].conv.forward = lambda x, g: forward(
+        x, g.replace(phi=torch.zeros_like(g.phi), flip=torch.ones_like(g.flip))
+    )
+    assert gauge_error(model, geometry) > 1e-4
+
+
+def test_polyhedral_transport_is_gauge_invariant_and_the_smooth_one_on_flat_surfaces():
+    """Both modes are exact where nothing is curved; on a sphere they differ, and either is gauge invariant."""
+    logits = {}
+    for name, shape in (
+        ("flat", named_surface("mobius_strip", n=30, m=6, developed=True, jitter=0.2)),
+        ("curved", named_surface("sphere", subdivisions=2)),
+    ):
+        model = network("O(2)")
+        features = torch.randn(
+            shape.mesh.n_vertices, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)
+        )
+        for mode in ("smooth", "polyhedral"):
+            geometry = compute_geometry(shape.mesh, Nearest(12), mode=mode, dtype=torch.float64)
+            assert gauge_error(model, geometry) < 1e-12
+            with torch.no_grad():
+                logits[name, mode] = model(features, geometry)
+    torch.testing.assert_close(logits["flat", "smooth"], logits["flat", "polyhedral"], rtol=0, atol=1e-12)
+    assert (logits["curved", "smooth"] - logits["curved", "polyhedral"]).abs().max() > 1e-4
+
+
+def test_constant_features_on_a_regular_grid():
+    """Vectors vanish there by symmetry: what is left of them is rounding, and must stay so in every layer."""
+    geometry = compute_geometry(named_surface("flat_torus", n=8, m=8).mesh, Nearest(8), dtype=torch.float64)
+    features = torch.ones(geometry.n_vertices, 3, dtype=torch.float64)
+    for nonlinearity in ("gated", "norm"):
+        model = network("SO(2)", nonlinearity)
+        moved = gauge_transform(geometry, "SO(2)", *random_gauge("SO(2)", geometry, torch.Generator().manual_seed(0)))
+        with torch.no_grad():
+            before, after = model(features, geometry), model(features, moved)
+        assert (after - before).abs().max() < 1e-12 * before.abs().max()
+
+
+@pytest.mark.parametrize("nonlinearity", ["gated", "norm", "regular"])
+def test_surfaces_of_next_to_nothing(nonlinearity):
+    """One face, more neighbours asked for than there are, a vertex without any: finite logits and gradients."""
+    from gaugenet.meshes.repair import mesh_from_arrays
+
+    corners = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [5, 5, 5]]
+    for vertices in (corners[:3], corners):
+        geometry = compute_geometry(mesh_from_arrays(vertices, [[0, 1, 2]]), Nearest(1000), dtype=torch.float64)
+        assert geometry.n_edges == 6
+        model = network("SO(2)", nonlinearity)
+        logits = model(torch.zeros(len(vertices), 3, dtype=torch.float64), geometry)
+        logits.square().sum().backward()
+        assert logits.isfinite().all()
+        assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
 
 
 def test_inadmissible_group_is_refused():
