@@ -130,7 +130,8 @@ def make_plan(
     pieces = _pieces(out_blocks, has_post, has_post_flip, lanes)
     keys = list(dict.fromkeys(piece.terms for piece in pieces))
     every = list(dict.fromkeys(term for key in keys for term in key))
-    terms = [t for t in every if t.kind < 2]
+    # the terms of one product must be consecutive: (cos, sin) without flip, (sin, cos) with it
+    terms = sorted((t for t in every if t.kind < 2), key=lambda t: (t.order, t.flip, -t.kind if t.flip else t.kind))
     sums = [*terms, *(t for t in every if t.kind == 2)]
     extra = [(terms.index(t._replace(kind=0)), terms.index(t._replace(kind=1))) for t in sums[len(terms) :]]
     c_in = sum(b.width for b in in_blocks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -44,6 +45,24 @@ MIXES: dict[str, tuple[list[TransportBlock], list[TransportBlock]]] = {
     "wide": ([TransportBlock(0, 0, 1, 90)], [TransportBlock(4, 0, 2, 45), TransportBlock(0, 1, 1, 70)]),
     "order 0 in two components": ([TransportBlock(0, 0, 2, 3)], [TransportBlock(0, 1, 2, 4)]),
 }
+
+
+def random_blocks(rng: random.Random) -> list[TransportBlock]:
+    """Up to six blocks in any order: what the named mixes keep side by side may stand apart here."""
+    return [
+        TransportBlock(rng.randrange(3), rng.randrange(2), rng.choice((1, 2)), rng.choice((1, 2, 3, 5, 17)))
+        for _ in range(rng.randint(1, 6))
+    ]
+
+
+MIXES |= {
+    f"random {seed}": (random_blocks(random.Random(2 * seed)), random_blocks(random.Random(2 * seed + 1)))
+    for seed in range(8)
+}
+MIXES["one order in one and two components, others between"] = (
+    [TransportBlock(1, 0, 1, 2), TransportBlock(0, 0, 1, 3), TransportBlock(1, 0, 2, 2)],
+    [TransportBlock(1, 0, 1, 2), TransportBlock(0, 0, 1, 3), TransportBlock(1, 0, 2, 2)],
+)
 
 
 @dataclass
