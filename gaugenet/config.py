@@ -43,7 +43,7 @@ class DataConfig:
 
     path: str = setting(EMBEDDED, 'folder with train/ and test/, or "embedded" for the generated set')
     features: str = setting(AUTO, f"input features, joined by +; {AUTO}: those that suit the group")
-    neighbors: int = setting(24, "nearest vertices seen by a convolution (not used where radius is set)", least=1)
+    neighbors: int = setting(16, "nearest vertices seen by a convolution (not used where radius is set)", least=1)
     radius: float = setting(0.0, "geodesic radius of a convolution in units of the mesh; 0: use neighbors", least=0)
     mode: str = setting("smooth", "how tangent planes are unfolded at a vertex", choices=("smooth", "polyhedral"))
     cache: str = setting("", "folder for precomputed geometry; empty: the user's cache folder")
@@ -58,25 +58,25 @@ class ModelConfig:
     """The network: `gaugenet.models.segmentation.SegmentationNetwork`."""
 
     group: str = setting("SO(2)", "structure group: trivial, reflection, C<N>, D<N>, SO(2), O(2)")
-    max_frequency: int = setting(2, "highest frequency of the hidden fields", least=0)
-    width: int = setting(16, "copies of each frequency in the hidden fields", least=1)
-    blocks: int = setting(3, "residual blocks", least=1)
+    max_frequency: int = setting(1, "highest frequency of the hidden fields", least=0)
+    width: int = setting(32, "copies of each frequency in the hidden fields", least=1)
+    blocks: int = setting(6, "residual blocks", least=1)
     radial: int = setting(3, "radial functions of a kernel", least=1)
     nonlinearity: str = setting("gated", "non-linearity of the hidden fields", choices=("gated", "norm", "regular"))
-    dropout: float = setting(0.0, "probability that a hidden copy is dropped in training", least=0, below=1)
+    dropout: float = setting(0.1, "probability that a hidden copy is dropped in training", least=0, below=1)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """How it is learned."""
 
-    epochs: int = setting(20, "passes over the training surfaces", least=1)
+    epochs: int = setting(25, "passes over the training surfaces", least=1)
     batch_size: int = setting(1, "surfaces per step", least=1)
-    lr: float = setting(5e-3, "peak learning rate", above=0)
+    lr: float = setting(3e-3, "peak learning rate", above=0)
     schedule: str = setting("cosine", "learning rate after the warmup", choices=("cosine", "constant"))
     warmup: float = setting(0.05, "share of all steps over which the learning rate rises", least=0, below=1)
-    weight_decay: float = setting(1e-4, "decoupled weight decay (AdamW)", least=0)
-    label_smoothing: float = setting(0.0, "of the cross-entropy", least=0, below=1)
+    weight_decay: float = setting(1e-2, "decoupled weight decay (AdamW)", least=0)
+    label_smoothing: float = setting(0.1, "of the cross-entropy", least=0, below=1)
     clip: float = setting(1.0, "largest norm of the gradient; 0: not clipped", least=0)
     test_every: int = setting(5, "epochs between two tests", least=1)
     seed: int = setting(0, "of weights, order and dropout", least=0)
