@@ -55,14 +55,14 @@ def random_gauge(
     group: StructureGroup | str, geometry: MeshGeometry, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
     """A different random element of the group at every vertex: angle [V] in radians, flip [V] of ±1."""
-    group = StructureGroup.parse(group) if isinstance(group, str) else group
+    group = StructureGroup.parse(group)
     angle, flip = group.sample(geometry.n_vertices, generator=generator, dtype=geometry.dtype)
     return angle.to(geometry.device), flip.to(geometry.device)
 
 
 def gauge_transform(geometry: MeshGeometry, group: StructureGroup | str, angle: Tensor, flip: Tensor) -> MeshGeometry:
     """`geometry.transform`, which still admits a finite group afterwards if it did before and h is in the group."""
-    group = StructureGroup.parse(group) if isinstance(group, str) else group
+    group = StructureGroup.parse(group)
     moved = geometry.transform(angle, flip if group.has_reflections else None)
     if group.is_continuous or not group.contains(StructureGroup.parse(geometry.structure_group)):
         return moved

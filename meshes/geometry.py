@@ -173,7 +173,7 @@ def batch_geometries(geometries: Sequence[MeshGeometry]) -> MeshGeometry:
     """The disjoint union of several geometries; vertex v of surface m becomes ``mesh_ptr[m] + v``.
 
     Raises:
-        ValueError: no geometry was given, or they disagree in dtype or device.
+        ValueError: no geometry was given, they disagree in dtype or device, or there are too many edges for int32.
     """
     if not geometries:
         raise ValueError("expected at least one geometry to batch, got none")
@@ -186,6 +186,8 @@ def batch_geometries(geometries: Sequence[MeshGeometry]) -> MeshGeometry:
                 f"all geometries of a batch must share dtype and device: got {first.dtype} on {first.device} and "
                 f"{g.dtype} on {g.device}; use .to() first"
             )
+    if sum(g.n_edges for g in geometries) > torch.iinfo(torch.int32).max:
+        raise ValueError("a batch may hold 2³¹ - 1 edges: batch fewer geometries")
     counts = [g.n_vertices for g in geometries]
     starts = [sum(counts[:i]) for i in range(len(counts))]
     edges = [sum(g.n_edges for g in geometries[:i]) for i in range(len(counts))]

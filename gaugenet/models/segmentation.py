@@ -42,6 +42,9 @@ class SegmentationNetwork(nn.Module):
         n_samples: samples per field of the regular non-linearity on continuous groups.
         dropout: probability in the perceptron.
         seed: of the initial weights, None for torch's global generator.
+
+    Raises:
+        ValueError: a number is out of its range, or the non-linearity is not known.
     """
 
     def __init__(
@@ -61,7 +64,15 @@ class SegmentationNetwork(nn.Module):
         seed: int | None = 0,
     ) -> None:
         super().__init__()
-        group = StructureGroup.parse(group) if isinstance(group, str) else group
+        for name, number in (
+            ("n_features", n_features),
+            ("n_classes", n_classes),
+            ("width", width),
+            ("blocks", blocks),
+        ):
+            if number < 1:
+                raise ValueError(f"{name} must be at least 1, not {number}")
+        group = StructureGroup.parse(group)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         self.in_type = FieldType(group, [(group.irreps(0)[0].name, n_features)])
         self.hidden_type = hidden_type(group, width, max_frequency, nonlinearity)
@@ -102,7 +113,12 @@ class SegmentationNetwork(nn.Module):
 
         Returns:
             [V, n_classes], or [F, n_classes] where faces are given.
+
+        Raises:
+            ValueError: a tensor has the wrong shape, or the structure group does not admit the surface.
         """
+        if faces is not None and (faces.ndim != 2 or faces.shape[1] != 3):
+            raise ValueError(f"expected faces [F, 3], got {list(faces.shape)}")
         x = self.embed(features)
         for block in self.blocks:
             x = block(x, geometry)

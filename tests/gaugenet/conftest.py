@@ -20,7 +20,7 @@ def make_random_geometry(
     r = torch.rand(e, generator=g, dtype=dtype)
     weight = torch.rand(n, degree, generator=g, dtype=dtype)
     return MeshGeometry(
-        row_ptr=torch.arange(0, e + 1, degree, dtype=torch.int32),
+        row_ptr=degree * torch.arange(n + 1, dtype=torch.int32),
         source=torch.randint(0, n, (e,), generator=g, dtype=torch.int32),
         r=r,
         theta=torch.rand(e, generator=g, dtype=dtype) * 6.28,

@@ -163,6 +163,22 @@ def test_inadmissible_group_is_refused():
         network("SO(2)")(torch.zeros(geometry.n_vertices, 3, dtype=torch.float64), geometry)
 
 
+@pytest.mark.parametrize("option", ["n_features", "n_classes", "width", "blocks"])
+def test_numbers_below_one_are_refused(option):
+    with pytest.raises(ValueError, match=f"{option} must be at least 1, not 0"):
+        SegmentationNetwork("SO(2)", **{"n_features": 3, "n_classes": 5, option: 0})
+
+
+def test_wrong_shapes_say_what_was_expected(random_geometry):
+    model, geometry = network("SO(2)"), random_geometry("SO(2)")
+    with pytest.raises(ValueError, match=r"expected features \[V, 3\]"):
+        model(torch.zeros(24, 4, dtype=torch.float64), geometry)
+    with pytest.raises(ValueError, match=r"expected features \[24, "):
+        model(torch.zeros(23, 3, dtype=torch.float64), geometry)
+    with pytest.raises(ValueError, match=r"expected faces \[F, 3\], got \[3\]"):
+        model(torch.zeros(24, 3, dtype=torch.float64), geometry, torch.tensor([0, 1, 2]))
+
+
 def test_face_logits_follow_the_corners():
     geometry = surface("sphere", None)
     model = network("SO(2)")
