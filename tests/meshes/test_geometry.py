@@ -140,3 +140,10 @@ def test_errors_say_what_was_expected():
         batch_geometries([])
     with pytest.raises(ValueError, match="share dtype"):
         batch_geometries([geometry, geometry.to(dtype=torch.float32)])
+
+
+def test_more_edges_than_int32_counts_are_refused():
+    geometry = random_geometry()
+    huge = geometry.replace(source=geometry.source[:1].expand(2**30))
+    with pytest.raises(ValueError, match="batch fewer"):
+        batch_geometries([huge, huge])
