@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -75,7 +76,7 @@ class GaugeCheck:
     """Number of elements whose predicted class changed."""
     total: int
     error: float
-    """max |logits in the random gauge − logits| / max |logits|, the largest of all surfaces."""
+    """max |logits in the random gauge − logits| / max |logits|, the largest of all surfaces; inf if not finite."""
 
 
 def predict(
@@ -132,7 +133,9 @@ def check_gauge(
         moved = sample.replace(geometry=gauge_transform(sample.geometry, group, angle, flip))
         turned = next(iter(predict(model, [moved], device=device)))
         scale = logits.abs().max().clamp_min(torch.finfo(logits.dtype).tiny)
-        error = max(error, float((turned - logits).abs().max() / scale))
+        off = float((turned - logits).abs().max() / scale)
+        # max() would drop a NaN, and with it the error
+        error = max(error, off) if math.isfinite(off) else math.inf
         before.append(logits.argmax(1))
         after.append(turned.argmax(1))
     return GaugeCheck(

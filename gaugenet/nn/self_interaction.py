@@ -20,6 +20,9 @@ class SelfInteraction(nn.Module):
         bias: whether to add a bias on the invariant channels.
         gain: standard deviation of the output for independent inputs of unit variance.
         generator: for the initial weights.
+
+    Raises:
+        ValueError: the field types disagree in their group.
     """
 
     def __init__(
@@ -32,8 +35,6 @@ class SelfInteraction(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if in_type.group != out_type.group:
-            raise ValueError(f"both field types must have one structure group: got {in_type} and {out_type}")
         self.in_type, self.out_type = in_type, out_type
         self.basis = IntertwinerBasis(in_type, out_type)
         self.coefficients = nn.Parameter(self.basis.initial(gain=gain, generator=generator))

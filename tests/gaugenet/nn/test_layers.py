@@ -211,5 +211,7 @@ def test_wrong_shapes_say_what_was_expected(random_geometry):
         SelfInteraction(field, field)(torch.zeros(24, 4))
     with pytest.raises(ValueError, match="one structure group"):
         GaugeConv(field, FieldType.parse("C4: 1x0"))
+    with pytest.raises(ValueError, match="one structure group"):
+        SelfInteraction(field, FieldType.parse("C4: 1x0"))
     with pytest.raises(ValueError, match="point-wise"):
         RegularNonlinearity(field)
