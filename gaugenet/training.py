@@ -155,8 +155,7 @@ def train(
     out_dir = Path(out_dir)
     t = config.train
     device = device_of(t.device)
-    if t.threads:
-        torch.set_num_threads(t.threads)
+    use_threads(t.threads)
     if not any(bool((s.labels >= 0).any()) for s in data.train):
         raise ValueError("no vertex or face of the training surfaces has a label; check the label files")
     check_surfaces([*data.train, *data.test], config.model.group)
@@ -321,6 +320,12 @@ def _summary(result: TrainResult) -> str:
     values = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "model"}
     values |= {"weights": result.weights.name, "log": result.log.name}
     return json.dumps(values, indent=1, default=dataclasses.asdict) + "\n"
+
+
+def use_threads(threads: int) -> None:
+    """Let torch, and with it the operator, use so many threads of the processor; 0: as many as it does now."""
+    if threads:
+        torch.set_num_threads(threads)
 
 
 def device_of(name: str) -> torch.device:

@@ -25,6 +25,7 @@ from gaugenet.training import (
     check_same_run,
     device_of,
     train,
+    use_threads,
 )
 
 _PICTURES = 4
@@ -65,6 +66,7 @@ def run_train(
         config = _absolute(load_config(config_file, options)).resolved()
         folder = _new_folder(config, out, overwrite)
     device = device_of(config.train.device)
+    use_threads(config.train.threads)
     data = prepared_data(config.data, config.model.group)
     say("operator", explain(torch.empty(0, device=device)).removeprefix("operator: "))
     progress = TrainProgress()
