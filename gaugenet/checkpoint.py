@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from gaugenet.config import Config
+from gaugenet.meshes.atomic import write_atomically
 
 if TYPE_CHECKING:
     from gaugenet.data.labelled import LabelKind
@@ -239,19 +240,6 @@ def read_tensors(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, 
     if meta.get("checksum") != _checksum(tensors):
         raise ValueError(f"{path} was altered after it was written (checksum differs); copy or train it again")
     return tensors, meta
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside `path`, then move: no reader and no crash ever meets half a file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as f:
-            f.write(content)
-            f.flush()
-            os.fsync(f.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _checksum(tensors: Mapping[str, Tensor]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gaugenet.checkpoint import write_atomically
+from gaugenet.meshes.atomic import write_atomically
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.visualize import draw_segmentation, write_colored_ply
 

@@ -21,10 +21,10 @@ from gaugenet.checkpoint import (
     restore_rng,
     restore_weights,
     rng_state,
-    write_atomically,
 )
 from gaugenet.config import Config, TrainConfig
 from gaugenet.evaluation import Batch, GaugeCheck, check_gauge, check_surfaces, evaluate
+from gaugenet.meshes.atomic import write_atomically
 from gaugenet.metrics import Metrics
 from gaugenet.models.segmentation import SegmentationNetwork
 
