@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -113,6 +114,70 @@ def predict(
     from gaugenet.cli.predict import run_predict
 
     run_predict(weights, meshes, out)
+
+
+@app.command()
+def profile(
+    mesh: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--mesh", metavar="FILE", help="Your own mesh; left out: a generated surface."),
+    ] = None,
+    model: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--model", metavar="WEIGHTS", help="Every convolution of a checkpoint instead of one layer."),
+    ] = None,
+    group: Annotated[str, typer.Option("--group", "-g", help="Structure group of the layer.")] = "SO(2)",
+    width: Annotated[int, typer.Option(help="Copies of each frequency.")] = 16,
+    frequency: Annotated[int, typer.Option(help="Highest frequency of the fields.")] = 2,
+    radial: Annotated[int, typer.Option(help="Radial functions of the kernel.")] = 3,
+    neighbors: Annotated[int, typer.Option(help="Vertices that a convolution sees.")] = 16,
+    vertices: Annotated[int, typer.Option(help="Of the generated surface.")] = 2000,
+    dtype: Annotated[str, typer.Option(help="float32, float64, bfloat16 or float16.")] = "float32",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int, typer.Option(help="Of the CPU; 0: as torch has them. 1 is the steadiest.")] = 0,
+    repeats: Annotated[int, typer.Option(help="Runs per figure on a CPU.")] = 15,
+    json: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--json", metavar="OUT", help="Write all figures."),
+    ] = None,
+    compare: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--compare", metavar="OLD", help="Compare with an earlier --json."),
+    ] = None,
+    trace: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--trace", metavar="DIR", help="Write traces for chrome://tracing."),
+    ] = None,
+    picture: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--picture", metavar="PNG", help="Draw the roofline."),
+    ] = None,
+) -> None:
+    """Check the operator against its definition, then time it: per pass, under the roofs of this machine."""
+    # torch's profiler, which counts memory, reports every start and stop unless told otherwise before torch is loaded
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+    from gaugenet.cli.profile import ProfileOptions, run_profile
+
+    run_profile(
+        ProfileOptions(
+            mesh=mesh,
+            model=model,
+            group=group,
+            width=width,
+            frequency=frequency,
+            radial=radial,
+            neighbors=neighbors,
+            vertices=vertices,
+            dtype=dtype,
+            device=device,
+            threads=threads,
+            repeats=repeats,
+            json_file=json,
+            compare_with=compare,
+            trace=trace,
+            picture=picture,
+        )
+    )
 
 
 @app.command("config")
