@@ -87,7 +87,7 @@ def _(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
 
 @_backward_op.register_fake
 def _(x: Tensor, weight: Tensor, grad: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(x), x.new_empty(weight.shape)
+    return x.new_empty(x.shape), x.new_empty(weight.shape)  # contiguous, however x is strided
 
 
 def conv(x: Tensor, weight: Tensor, *args: Any) -> Tensor:

@@ -63,11 +63,36 @@ def test_the_gradient_operators_are_differentiable(small, implementation):
     assert torch.autograd.gradgradcheck(lambda x, g: ops.transport_conv_weight_grad(x, g, *arguments), (x, grad))
     both = lambda x, w, g: ops.transport_conv_backward(x, w, g, *arguments)  # noqa: E731
     assert torch.autograd.gradcheck(both, (x, weight, grad))
+    assert torch.autograd.gradgradcheck(both, (x, weight, grad))
+
+
+@pytest.mark.parametrize("needed", [(True, False), (False, True), (False, False)])
+def test_only_what_is_needed_gets_a_gradient(small, implementation, needed):
+    """The other paths of the derivative: they agree with both gradients at once."""
+    both = small.all(implementation)[1:]
+    small.x, small.weight = (t.clone().requires_grad_(n) for t, n in zip((small.x, small.weight), needed))
+    out = small.run(implementation)
+    assert out.requires_grad == any(needed)
+    if out.requires_grad:
+        out.backward(small.grad)
+    for argument, expected, n in zip((small.x, small.weight), both, needed):
+        assert (argument.grad is not None) == n
+        if n:
+            torch.testing.assert_close(argument.grad, expected, rtol=0, atol=1e-13)
 
 
 def test_opcheck(small, implementation):
     arguments = raw_arguments(small, implementation)
     x, weight, grad = leaf(small.x), leaf(small.weight), leaf(small.grad)
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv, (x, weight, *arguments))
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv_weight_grad, (x, grad, *arguments))
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv_backward, (x, weight, grad, *arguments))
+
+
+def test_opcheck_of_strided_arguments(small, implementation):
+    """Shapes without data must tell the strides of the results too, whatever those of the arguments."""
+    arguments = raw_arguments(small, implementation)
+    x, weight, grad = (leaf(t.mT.contiguous().mT) for t in (small.x, small.weight, small.grad))
     torch.library.opcheck(torch.ops.gaugenet.transport_conv, (x, weight, *arguments))
     torch.library.opcheck(torch.ops.gaugenet.transport_conv_weight_grad, (x, grad, *arguments))
     torch.library.opcheck(torch.ops.gaugenet.transport_conv_backward, (x, weight, grad, *arguments))
