@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gaugenet.meshes.shapes import named_surface
     from gaugenet.models.segmentation import SegmentationNetwork
     from gaugenet.nn.block import ResidualBlock
-    from gaugenet.nn.convolution import GaugeConv
+    from gaugenet.nn.convolution import GaugeConv, prepare
     from gaugenet.nn.self_interaction import SelfInteraction
 
 __version__ = "0.1.0"
@@ -52,6 +52,7 @@ __all__ = [
     "mesh_from_arrays",
     "mesh_from_edge_lengths",
     "named_surface",
+    "prepare",
     "random_gauge",
     "save_ply",
     "transport_conv",
@@ -79,6 +80,7 @@ _HOME = {
     "mesh_from_arrays": "gaugenet.meshes.repair",
     "mesh_from_edge_lengths": "gaugenet.meshes.repair",
     "named_surface": "gaugenet.meshes.shapes",
+    "prepare": "gaugenet.nn.convolution",
     "random_gauge": "gaugenet.equivariance",
     "save_ply": "gaugenet.meshes.io",
     "transport_conv": "gaugenet.kernels.transport_conv",

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
-from gaugenet.kernels.transport_conv import transport_conv
+from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.edges import check_admissible, edge_aligned_edges, harmonic_edges
@@ -68,16 +68,38 @@ class GaugeConv(nn.Module):
                 f"expected features [{geometry.n_vertices}, {self.in_type.dim}] ({self.in_type}) on this geometry, "
                 f"got {list(x.shape)}"
             )
-        check_admissible(self.in_type.group, geometry)
-        if self.basis.max_harmonic is None:
-            edges = edge_aligned_edges(geometry, self.radial)
-        else:
-            edges = harmonic_edges(geometry, self.radial, self.basis.max_harmonic)
+        edges = self.edges(geometry)
         weight = self.basis.expand(self.coefficients)
         out = transport_conv(x, weight, edges, self.in_type.transport_blocks, self.out_type.transport_blocks)
         if self.self_interaction is not None:
             out = out + self.self_interaction(x)
         return out if self.bias is None else self.bias(out)
 
+    def edges(self, geometry: MeshGeometry) -> ConvEdges:
+        """What the layer reads on the edges of a surface; derived once, then remembered by the geometry.
+
+        Raises:
+            ValueError: the structure group of the layer does not admit the surface.
+        """
+        check_admissible(self.in_type.group, geometry)
+        if self.basis.max_harmonic is None:
+            return edge_aligned_edges(geometry, self.radial)
+        return harmonic_edges(geometry, self.radial, self.basis.max_harmonic)
+
     def extra_repr(self) -> str:
         return f"{self.in_type} → {self.out_type}, {self.basis.form} form, {self.radial.n} radial functions"
+
+
+def prepare(module: nn.Module, geometry: MeshGeometry) -> MeshGeometry:
+    """The same geometry, which now remembers the edges of every convolution in `module`.
+
+    Layers derive them by themselves when they first meet a geometry. Under ``torch.compile(fullgraph=True)`` and in
+    ``torch.export`` that comes too late: the checks look at numbers, which a tracer does not have.
+
+    Raises:
+        ValueError: the structure group of a layer does not admit the surface.
+    """
+    for layer in module.modules():
+        if isinstance(layer, GaugeConv):
+            layer.edges(geometry)
+    return geometry

@@ -84,7 +84,14 @@ class BlockExpansion(nn.Module):
         self.n_coefficients = start
 
     def expand(self, coefficients: Tensor) -> Tensor:
-        """[n_coefficients, R] -> weight [T, R, C_out, C_in], in the dtype of the coefficients; differentiable."""
+        """[n_coefficients, R] -> weight [T, R, C_out, C_in], in the dtype of the coefficients; differentiable.
+
+        Autocast changes nothing: sums of basis elements that were rounded would no longer be steerable.
+        """
+        with torch.autocast(coefficients.device.type, enabled=False):
+            return self._expand(coefficients)
+
+    def _expand(self, coefficients: Tensor) -> Tensor:
         n_radial = coefficients.shape[1]
         rows = []
         for row in self._pairs:
