@@ -5,6 +5,9 @@ Arrays are flat unless a shape is given. One thread runs one call, and nothing d
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -278,7 +281,16 @@ def _outer(
         )
 
 
+def with_tiles_in_its_name(loop: Callable[..., None]) -> Callable[..., None]:
+    """Names what numba keeps on disk for `loop` after the content of `_tiles.py` too: by itself, numba compiles anew
+    where the file of a function changes, and not where that of a function that it calls does."""
+    digest = hashlib.sha256(Path(__file__).with_name("_tiles.py").read_bytes()).hexdigest()
+    loop.__qualname__ += f"_{digest[:12]}"
+    return loop
+
+
 @njit(cache=True, nogil=True)
+@with_tiles_in_its_name
 def run_range(
     start: int,
     stop: int,

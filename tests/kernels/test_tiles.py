@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from gaugenet.kernels import _tiles
+from gaugenet.kernels import _blocked, _tiles
 
 
 @njit
@@ -52,3 +52,19 @@ def test_rows(dtype):
         _scale(n, x, 1, out, 1, dtype(3))
         np.testing.assert_array_equal(out[1:-1], 3 * x[1 : n + 1])
         assert out[0] == out[-1] == 7
+
+
+def test_what_numba_keeps_of_the_loop_depends_on_the_tiles(monkeypatch, tmp_path):
+    """Otherwise a loop compiled before a change of `_tiles.py` would run after it."""
+
+    def name():
+        def loop():
+            pass
+
+        return _blocked.with_tiles_in_its_name(loop).__qualname__.rpartition("_")[2]
+
+    assert _blocked.run_range.py_func.__qualname__ == f"run_range_{name()}"
+    before = name()
+    monkeypatch.setattr(_blocked, "__file__", str(tmp_path / "_blocked.py"))
+    (tmp_path / "_tiles.py").write_text("# another")
+    assert name() != before
