@@ -33,7 +33,7 @@ UNORIENTED_FEATURES = "hks16+abs_curvature"
 
 
 def setting(default: Any, doc: str, **limits: Any) -> Any:
-    """A dataclass field with its documentation and limits: ``least``, ``above``, ``below``, ``choices``."""
+    """A dataclass field with its documentation and limits: ``least``, ``most``, ``above``, ``below``, ``choices``."""
     return field(default=default, metadata={"doc": doc, **limits})
 
 
@@ -79,8 +79,8 @@ class TrainConfig:
     label_smoothing: float = setting(0.1, "of the cross-entropy", least=0, below=1)
     clip: float = setting(1.0, "largest norm of the gradient; 0: not clipped", least=0)
     test_every: int = setting(5, "epochs between two tests", least=1)
-    seed: int = setting(0, "of weights, order and dropout", least=0)
-    threads: int = setting(0, "processor threads; 0: as torch chooses", least=0)
+    seed: int = setting(0, "of weights, order and dropout", least=0, most=2**64 - 1)
+    threads: int = setting(0, "processor threads; 0: as torch chooses", least=0, most=1024)
     device: str = setting("cpu", 'where to train, e.g. "cpu" or "cuda"')
 
 
@@ -212,6 +212,8 @@ def _check(name: str, value: Any, f: dataclasses.Field[Any], where: str) -> Any:
         wrong = "one of " + ", ".join(repr(c) for c in limits["choices"])
     elif "least" in limits and value < limits["least"]:
         wrong = f"at least {limits['least']}"
+    elif "most" in limits and value > limits["most"]:
+        wrong = f"at most {limits['most']}"
     elif "above" in limits and value <= limits["above"]:
         wrong = f"above {limits['above']}"
     elif "below" in limits and value >= limits["below"]:

@@ -72,7 +72,7 @@ class EpochRecord:
 
     epoch: int
     loss: float
-    """Mean cross-entropy over the labelled elements, in nats."""
+    """Mean over the labelled elements of what is minimised, the cross-entropy (of smoothed labels), in nats."""
     train_accuracy: float
     """During the epoch, with the weights as they were at each step."""
     test_accuracy: float | None
@@ -189,6 +189,9 @@ def train(
         )
         _save_epoch(out_dir, config, data, record, state)
         progress.epoch(record)
+    if resume is not None and first > t.epochs:
+        # it may have been killed between the two writes that end an epoch
+        _checkpoint(config, data, resume).save(out_dir / WEIGHTS)
     test = evaluate(model, data.test, data.n_classes, device=device) if data.test else None
     result = TrainResult(
         test=test,
@@ -298,15 +301,19 @@ def _save_epoch(out_dir: Path, config: Config, data: SurfaceData, record: EpochR
     with open(out_dir / LOG, "w" if record.epoch == 1 else "a", encoding="utf-8") as f:
         f.write(json.dumps(dataclasses.asdict(record)) + "\n")
     state.save(out_dir / RESUME)
-    Checkpoint(
+    _checkpoint(config, data, state).save(out_dir / WEIGHTS)
+
+
+def _checkpoint(config: Config, data: SurfaceData, state: ResumeState) -> Checkpoint:
+    return Checkpoint(
         weights=state.weights,
         config=config,
         class_names=data.class_names,
         label_values=data.label_values,
         label_kind=data.train[0].label_kind,
         n_features=data.n_features,
-        epoch=record.epoch,
-    ).save(out_dir / WEIGHTS)
+        epoch=state.epoch,
+    )
 
 
 def _cut_log(path: Path, epoch: int) -> None:

@@ -77,7 +77,10 @@ def train(
         str,
         typer.Option("--group", "-g", help="Structure group: trivial, reflection, C<N>, D<N>, SO(2), O(2)."),
     ] = "",
-    epochs: Annotated[int, typer.Option("--epochs", "-e", help="Passes over the training surfaces.")] = 0,
+    epochs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--epochs", "-e", help="Passes over the training surfaces."),
+    ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--out", "-o", help="Folder of the run; left out: runs/NAME-NNN."),

@@ -37,7 +37,7 @@ def run_train(
     path: Path | None,
     config_file: Path | None,
     group: str,
-    epochs: int,
+    epochs: int | None,
     out: Path | None,
     resume: Path | None,
     overwrite: bool,
@@ -49,7 +49,7 @@ def run_train(
         options.append(f"data.path={path}")
     if group:
         options.append(f"model.group={group}")
-    if epochs:
+    if epochs is not None:
         options.append(f"train.epochs={epochs}")
     state = None
     if resume is not None:

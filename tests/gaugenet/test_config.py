@@ -77,6 +77,8 @@ def test_overrides_take_the_type_of_the_setting():
         ("train.lrr=1", "did you mean 'train.lr'"),
         ("=", "unknown key ''"),
         ("train.epochs=-1", "at least 1"),
+        ("train.seed=18446744073709551616", "train.seed must be at most 18446744073709551615"),
+        ("train.threads=99999999999", "train.threads must be at most 1024"),
     ],
 )
 def test_a_wrong_override_is_refused(text, expected):

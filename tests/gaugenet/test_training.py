@@ -110,6 +110,21 @@ def test_a_killed_run_goes_on_to_the_same_bits(data, tmp_path):
     assert [record["test_accuracy"] is not None for record in logs[0]] == [False, True, False, True]
 
 
+def test_a_run_killed_between_its_last_two_writes_is_completed(data, tmp_path):
+    """The resumable state is that of the last epoch, the weights are still those of an epoch before."""
+    with pytest.raises(KeyboardInterrupt):
+        train(CONFIG, data, tmp_path, Killed(after=3))
+    old = (tmp_path / "model.safetensors").read_bytes()
+    state = ResumeState.load(tmp_path / "resume.safetensors")
+    train(CONFIG, data, tmp_path, resume=state)
+    # copies: loaded weights may be views of the file that is written next
+    last = {name: weight.clone() for name, weight in weights_of(tmp_path).items()}
+    (tmp_path / "model.safetensors").write_bytes(old)
+    train(CONFIG, data, tmp_path, resume=ResumeState.load(tmp_path / "resume.safetensors"))
+    assert identical(weights_of(tmp_path), last)
+    assert Checkpoint.load(tmp_path / "model.safetensors").epoch == CONFIG.train.epochs
+
+
 def test_without_the_generators_a_resumed_run_differs(data, tmp_path):
     """The twin of the test above: the dropout depends on the state of the generator, so it must be restored."""
     train(CONFIG, data, tmp_path / "straight")
