@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 _REPEATS = 7
+_CALLS = 20
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
         "gpu": None,
         "gpu_memory_gib": None,
         "architecture": None,
-        "driver": torch.version.cuda or torch.version.hip,
+        "runtime": torch.version.cuda or torch.version.hip,
     }
     if device.type == "cuda":
         from gaugenet.kernels._triton_config import architecture
@@ -89,14 +90,16 @@ def _bandwidth(source: torch.Tensor, device: torch.device) -> float:
 
 
 def _seconds(run: Callable[[], object], device: torch.device) -> float:
-    """Median of a few runs; the first does not count."""
+    """Median of a few runs; the first does not count. On a GPU one run is many calls, since a launch takes its time."""
     times = []
+    calls = _CALLS if device.type == "cuda" else 1
     for _ in range(_REPEATS + 1):
         synchronize(device)
         began = time.perf_counter()
-        run()
+        for _ in range(calls):
+            run()
         synchronize(device)
-        times.append(time.perf_counter() - began)
+        times.append((time.perf_counter() - began) / calls)
     return median(times[1:])
 
 
