@@ -157,6 +157,7 @@ def test_a_wrong_configuration_is_refused(tmp_path, capsys):
     assert "run.toml: unknown key 'train.epoch'; did you mean 'train.epochs'?" in line
     assert "'model.group'" in refused(["train", "--set", "model.grup=O(2)"], capsys, work)
     assert "SO(3)" in refused(["train", "--group", "SO(3)"], capsys, work)
+    assert "train.epochs must be at least 1, got 0" in refused(["train", "--epochs", "0"], capsys, work)
     assert "nonsense" in refused(["train", "--set", "data.features=nonsense"], capsys, work)
     assert "at least 1" in refused(["train", "--epochs", "-1"], capsys, work)
     assert "train.device" in refused(["train", "--set", "train.device=abacus"], capsys, work)
