@@ -227,7 +227,7 @@ def _print_table(table: Table) -> None:
 def _number(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+    return f"{value:,.0f}" if abs(value) >= 10**digits else f"{value:.{digits}g}"
 
 
 def _print_passes(figures: dict[str, Any]) -> None:
