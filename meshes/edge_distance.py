@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from gaugenet.meshes.compiled import compiled
 
 HEAP_ENTRY = np.dtype([("key", np.float64), ("vertex", np.int64)])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def grown(array, last):  # type: ignore[no-untyped-def]
     """A copy of the array that is long enough for index `last`, twice as long at least."""
     longer = np.empty(2 * (last + 1), array.dtype)
@@ -17,7 +18,7 @@ def grown(array, last):  # type: ignore[no-untyped-def]
     return longer
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def edge_distances(half_edges, vertices, corners, target, radius, most, paths, seen, heap):  # type: ignore[no-untyped-def]
     """Distances along edges from `target` until `most` other vertices are settled or the radius is passed.
 
@@ -73,7 +74,7 @@ def edge_distances(half_edges, vertices, corners, target, radius, most, paths, s
     return settled, last, n_seen, seen, heap
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sift_up(heap, at, key, vertex):  # type: ignore[no-untyped-def]
     while at > 0:
         parent = (at - 1) // 2
@@ -84,7 +85,7 @@ def _sift_up(heap, at, key, vertex):  # type: ignore[no-untyped-def]
     heap[at].key, heap[at].vertex = key, vertex
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sift_down(heap, size):  # type: ignore[no-untyped-def]
     """Close the hole at the root with the entry at `size`."""
     key, vertex = heap[size].key, heap[size].vertex

@@ -6,9 +6,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.mesh import TriangleMesh
 
 Ints = NDArray[np.int64]
@@ -191,7 +191,7 @@ def packed(fans: CornerFans) -> tuple[NDArray[np.void], NDArray[np.void]]:
     return half_edges, vertices
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def next_corner(twin, twin_flipped, corner, sign):  # type: ignore[no-untyped-def]
     """The corner and sign that follow counterclockwise (in the handedness of the vertex); corner -1 at the
     boundary.
@@ -211,7 +211,7 @@ def next_corner(twin, twin_flipped, corner, sign):  # type: ignore[no-untyped-de
     return (3 * (other // 3) + (other + 1) % 3 if vertex_is_head else other), sign
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _walk_fans(vertex, twin, twin_flipped, corner_angle, n_vertices):  # type: ignore[no-untyped-def]
     ptr = np.zeros(n_vertices + 1, np.int64)
     first = np.full(n_vertices, -1, np.int64)

@@ -11,9 +11,9 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.edge_distance import HEAP_ENTRY, edge_distances, grown
 from gaugenet.meshes.fans import CornerFans, Floats, Ints, packed
 from gaugenet.meshes.neighborhoods import ABSURD_NEIGHBORS
@@ -120,7 +120,7 @@ def _borrowed(idle: SimpleQueue[Search]) -> Iterator[Search]:
         idle.put(item)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _map_chunk(  # type: ignore[no-untyped-def]
     half_edges, vertices, corners, ends, paths, reached, counts, first, last, limit, most, smooth
 ):
@@ -171,7 +171,7 @@ def _map_chunk(  # type: ignore[no-untyped-def]
     return degree, support, rows[:n_edges].copy(), one_sided, -1, 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _read_corrected(paths, token, kept):  # type: ignore[no-untyped-def]
     """Theta and phi from the corrected values; how many vertices have none, or lack a side because it is far."""
     missing = 0
@@ -184,13 +184,13 @@ def _read_corrected(paths, token, kept):  # type: ignore[no-untyped-def]
     return missing
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _forget(paths, vertices):  # type: ignore[no-untyped-def]
     for v in vertices:
         paths[v].bound = np.inf
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _by_distance(paths, reached):  # type: ignore[no-untyped-def]
     key, order = np.empty(len(reached)), np.empty(len(reached), np.int64)
     for i in range(len(reached)):
@@ -199,7 +199,7 @@ def _by_distance(paths, reached):  # type: ignore[no-untyped-def]
     return order
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _by_index(some):  # type: ignore[no-untyped-def]
     key, order = np.empty(len(some)), np.empty(len(some), np.int64)
     for i in range(len(some)):
@@ -208,7 +208,7 @@ def _by_index(some):  # type: ignore[no-untyped-def]
     return order
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _sort_together(key, vertex):  # type: ignore[no-untyped-def]
     """Shell's sort, in place, by key and then by vertex: for some dozens of entries, and compiled in no time."""
     gap = 1
@@ -224,7 +224,7 @@ def _sort_together(key, vertex):  # type: ignore[no-untyped-def]
         gap //= 3
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _selected(paths, order, radius, limit, most):  # type: ignore[no-untyped-def]
     """(the neighbours to keep of the reached vertices, nearest first, sorted by index; the support radius)."""
     inside = len(order)

@@ -30,9 +30,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.fans import CornerFans, Floats, Ints
 from gaugenet.meshes.unfolding import corner_after, corner_before
 
@@ -65,7 +65,7 @@ def turn_frames(
     return wrap(theta + angle[target]), wrap(turned)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _wrapped(angle):  # type: ignore[no-untyped-def]
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
 
@@ -87,13 +87,13 @@ def edge_ends(fans: CornerFans) -> NDArray[np.void]:
     return ends
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _act(turn, flip, z):  # type: ignore[no-untyped-def]
     """R(arg turn) diag(1, flip) on the vector z, both as complex numbers."""
     return turn * z if flip > 0 else turn * z.conjugate()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def polyhedral_transport(vertices, paths, target, order):  # type: ignore[no-untyped-def]
     """Fill in theta, phi, flip and bent of the paths to the reached vertices.
 
@@ -115,7 +115,7 @@ def polyhedral_transport(vertices, paths, target, order):  # type: ignore[no-unt
         path.bent = v != target and (vertices[v].boundary or before.bent)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def straddle_correct(half_edges, ends, paths, token, target, order):  # type: ignore[no-untyped-def]
     """Average over both sides of the paths to the reached vertices, into `log` and `turn`.
 
@@ -152,7 +152,7 @@ def straddle_correct(half_edges, ends, paths, token, target, order):  # type: ig
         n_waiting = left
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _corrected(half_edges, ends, paths, token, c, one_side_will_do):  # type: ignore[no-untyped-def]
     """Settle vertex c if its parents are settled (or one of them, where one side will do); True if done."""
     path = paths[c]
@@ -199,7 +199,7 @@ def _corrected(half_edges, ends, paths, token, c, one_side_will_do):  # type: ig
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def symmetrize(row_ptr, source, phi, flip, average):  # type: ignore[no-untyped-def]
     """Make g_{q<-p} = g_{p<-q}⁻¹ exactly, in place, for every pair that is an edge in both directions.
 

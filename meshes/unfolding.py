@@ -19,9 +19,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.edge_distance import grown
 from gaugenet.meshes.fans import Ints
 
@@ -97,7 +97,7 @@ def new_search(n_vertices: int) -> Search:
     return Search(paths, np.empty(n_vertices, np.int64), np.zeros(2, np.int64))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def explore(half_edges, vertices, corners, paths, reached, counts, windows, queue, token, target, radius):  # type: ignore[no-untyped-def]
     """Shortest paths from `target` to all vertices within `radius`, into `paths`, `reached` and `counts`.
 
@@ -139,7 +139,7 @@ def explore(half_edges, vertices, corners, paths, reached, counts, windows, queu
     return windows, queue
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _emit(  # type: ignore[no-untyped-def]
     half_edges, vertices, corners, paths, reached, counts, windows, queue, token, target, radius, source
 ):
@@ -192,7 +192,7 @@ def _emit(  # type: ignore[no-untyped-def]
     return depth
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _propagate(  # type: ignore[no-untyped-def]
     half_edges, vertices, paths, reached, counts, windows, queue, token, target, radius, source, depth
 ):
@@ -259,7 +259,7 @@ def _propagate(  # type: ignore[no-untyped-def]
     return depth
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _arrive(  # type: ignore[no-untyped-def]
     paths, reached, counts, token, v, distance, origin, departure, back, turned, arrival, fraction
 ):
@@ -280,7 +280,7 @@ def _arrive(  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _enqueue(vertices, queue, counts, v):  # type: ignore[no-untyped-def]
     """Put vertex v at the end of the queue if it is a pseudo-source."""
     flat = math.pi if vertices[v].boundary else 2.0 * math.pi
@@ -289,19 +289,19 @@ def _enqueue(vertices, queue, counts, v):  # type: ignore[no-untyped-def]
         counts[1] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def corner_after(corner):  # type: ignore[no-untyped-def]
     """The next corner of the same face."""
     return corner + 1 if corner % 3 < 2 else corner - 2
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def corner_before(corner):  # type: ignore[no-untyped-def]
     """The previous corner of the same face."""
     return corner - 1 if corner % 3 > 0 else corner + 2
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _survives(ax, ay, bx, by, rx, ry, lx, ly, radius, bound_a, bound_b):  # type: ignore[no-untyped-def]
     """False where no shortest path within the radius runs through the visible part of AB."""
     ex, ey = bx - ax, by - ay
@@ -326,7 +326,7 @@ def _survives(ax, ay, bx, by, rx, ry, lx, ly, radius, bound_a, bound_b):  # type
     return math.sqrt(qx * qx + qy * qy) <= bound_b + (1.0 - t_right + DOMINATED) * length
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _apex(ax, ay, bx, by, base, from_a, cosine, sine):  # type: ignore[no-untyped-def]
     """The third corner of the triangle beyond AB (away from the origin), from |AB|, |AC| and the angle at A.
 
@@ -336,14 +336,14 @@ def _apex(ax, ay, bx, by, base, from_a, cosine, sine):  # type: ignore[no-untype
     return ax + cosine * ux + sine * uy, ay + cosine * uy - sine * ux
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _turn(ux, uy, vx, vy):  # type: ignore[no-untyped-def]
     """Counterclockwise angle from u to v in (-π/2, 3π/2]: corners reach from 0 to π, give or take rounding."""
     angle = math.atan2(ux * vy - uy * vx, ux * vx + uy * vy)
     return angle + 2.0 * math.pi if angle < -0.5 * math.pi else angle
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _crossing(ax, ay, bx, by, cx, cy):  # type: ignore[no-untyped-def]
     """Where the line from the origin to C meets AB, as a fraction of the way from A to B."""
     parallel = cx * (by - ay) - cy * (bx - ax)
