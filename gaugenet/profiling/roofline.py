@@ -51,7 +51,7 @@ def draw_roofline(path: Path, report: dict[str, Any]) -> None:
     names = dict.fromkeys(row["implementation"] for row in rows)
     handles = [Line2D([], [], color=_COLORS.get(n, "#b279a2"), marker="o", linestyle="", label=n) for n in names]
     handles += [Line2D([], [], color="black", marker=m, linestyle="", label=n) for n, m in _MARKERS.items()]
-    axes.legend(handles=handles, fontsize=8, loc="lower right", framealpha=0.9)
+    figure.legend(handles=handles, fontsize=8, loc="outside lower center", ncols=len(handles), frameon=False)
     figure.savefig(path)
 
 
@@ -61,5 +61,6 @@ _NOTE: dict[str, Any] = {"textcoords": "offset points", "fontsize": 8}
 def _title(report: dict[str, Any]) -> str:
     machine, first = report["machine"], report["problems"][0]
     more = f" and {len(report['problems']) - 1} more" if len(report["problems"]) > 1 else ""
-    where = machine["gpu"] or f"{machine['cpu']}, {machine['threads']} threads"
+    threads = f"{machine['threads']} thread{'s' if machine['threads'] > 1 else ''}"
+    where = machine["gpu"] or f"{machine['cpu']}, {threads}"
     return f"{first['name']}{more} · {first['dtype']} · {where}"
