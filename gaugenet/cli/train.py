@@ -127,12 +127,13 @@ def _write_pictures(config: Config, result: TrainResult, data: SurfaceData, fold
         classes = logits.argmax(1)
         prediction = Prediction(sample.name, sample.mesh, classes.numpy(), sample.label_kind, data.n_classes)
         known = sample.labels >= 0
-        right = (classes == sample.labels)[known].double().mean().item()
+        right = f"{100 * (classes == sample.labels)[known].double().mean().item():.1f} % right" if known.any() else ""
         predictions.append(prediction)
-        titles.append(f"{Path(sample.name).stem}: {100 * right:.1f} % right")
+        titles.append(f"{sample.name}: {right}" if right else sample.name)
         if sample.mesh.vertices is not None:
-            prediction.write_ply(target / f"{Path(sample.name).stem}.ply")
-            written.append(target / f"{Path(sample.name).stem}.ply")
+            # names are distinct within a split; cut at a dot they need not be
+            prediction.write_ply(target / f"{sample.name}.ply")
+            written.append(target / f"{sample.name}.ply")
     try:
         draw_predictions(target / "predictions.png", predictions, titles)
         written.append(target / "predictions.png")

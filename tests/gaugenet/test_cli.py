@@ -325,3 +325,14 @@ def test_the_module_is_the_same_program(tmp_path):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("gaugenet: error: no.obj")
     assert done.stderr.count("\n") == 1
+
+
+def test_surfaces_whose_names_have_dots_keep_their_pictures_apart(tmp_path, capsys):
+    folder = write_folder(tmp_path / "work" / "set")
+    content = (folder / "test" / "s2.npz").read_bytes()
+    (folder / "test" / "s2.npz").unlink()
+    for name in ("scan.1", "scan.2"):
+        (folder / "test" / f"{name}.npz").write_bytes(content)
+    assert run(["train", str(folder), *SMALL, "--epochs", "1", "--out", "run"]) == 0
+    found = sorted(p.name for p in (tmp_path / "work" / "run" / "predictions").glob("*.ply"))
+    assert found == ["scan.1.ply", "scan.2.ply"]
