@@ -83,7 +83,8 @@ class MeshReport:
         yield "Euler characteristic", f"{self.euler}"
         yield (
             "sum of angle defects",
-            f"{self.total_defect / (2 * np.pi):.9g} · 2π (Gauss–Bonnet: {self.euler} · 2π, "
+            # + 0.0 turns -0.0 into 0.0
+            f"{round(self.total_defect / (2 * np.pi), 9) + 0.0:.9g} · 2π (Gauss–Bonnet: {self.euler} · 2π, "
             f"difference {self.gauss_bonnet_error:.1e})",
         )
         yield (
@@ -127,7 +128,10 @@ def inspect_mesh(mesh: TriangleMesh) -> MeshReport:
         edge_max=float(lengths.max()),
         smallest_angle=float(np.degrees(angles.min())),
         repairs=tuple(f"{r.count:,} {r.kind}" for r in mesh.report if not r.remedy),
-        problems=tuple((f"{r.count:,} {r.kind}", r.remedy) for r in mesh.report if r.remedy),
+        # a one-sided surface is said once, below
+        problems=tuple(
+            (f"{r.count:,} {r.kind}", r.remedy) for r in mesh.report if r.remedy and "one-sided" not in r.kind
+        ),
     )
     return dataclasses.replace(report, problems=(*report.problems, *_problems(report)))
 
@@ -151,7 +155,7 @@ def _problems(r: MeshReport) -> Iterator[tuple[str, str]]:
     if not r.orientable:
         yield (
             "the surface is one-sided: no choice of normals is continuous",
-            "use a structure group with reflections: --group 'O(2)', a D<N>, or reflection",
+            "use a structure group with reflections: --group 'O(2)', or where it is flat a D<N> or reflection",
         )
     if r.n_components > 1:
         yield (

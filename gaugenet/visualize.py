@@ -109,7 +109,7 @@ def draw_segmentation(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise ImportError("pictures need matplotlib; install gaugenet[plot]") from error
+        raise ImportError("pictures need matplotlib; install it with: pip install matplotlib") from error
 
     columns = columns or min(len(panels), 4)
     rows = -(-len(panels) // columns)

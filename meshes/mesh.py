@@ -68,6 +68,9 @@ class TriangleMesh:
     report: tuple[Repair, ...] = ()
     name: str = ""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {self.n_vertices:,} vertices, {self.n_faces:,} faces)"
+
     @property
     def n_faces(self) -> int:
         return len(self.faces)

@@ -53,7 +53,9 @@ def run(arguments: Sequence[str]) -> int:
         # typer carries its own copy of click, or not, depending on its version: no common class to catch
         if debug or not hasattr(error, "format_message"):
             raise
-        return _fail(f"{error.format_message().rstrip('.')}; gaugenet --help lists commands and options")
+        said = error.format_message().rstrip(".")
+        # without a command typer has printed the help already and has nothing to add
+        return _fail(f"{said}; gaugenet --help lists commands and options") if said else 2
 
 
 def _message(error: Exception) -> str:

@@ -46,7 +46,7 @@ def _root(
 
 @app.command()
 def inspect(
-    meshes: Annotated[list[Path], typer.Argument(metavar="MESH...", help="OBJ, PLY, OFF, STL, GLB or npz.")],
+    meshes: Annotated[list[Path], typer.Argument(metavar="MESH", help="OBJ, PLY, OFF, STL, GLB or npz.")],
 ) -> None:
     """Say what a mesh is as a surface, and what to do about what is wrong with it."""
     from gaugenet.cli.inspect import run_inspect
@@ -70,7 +70,7 @@ def precompute(
 def train(
     path: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Argument(help="Folder with train/ and test/; left out: the embedded set."),
+        typer.Argument(help="Folder with train/ and test/; left out: the generated set."),
     ] = None,
     config: ConfigFile = None,
     group: Annotated[
@@ -92,7 +92,7 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
     set_: Assignments = [],  # noqa: B006
 ) -> None:
-    """Train a segmentation network, on the embedded surfaces or on your own."""
+    """Train a segmentation network, on the generated set or on your own."""
     from gaugenet.cli.train import run_train
 
     run_train(
@@ -110,7 +110,7 @@ def train(
 @app.command()
 def predict(
     weights: Annotated[Path, typer.Argument(help="model.safetensors of a run, or the folder of the run.")],
-    meshes: Annotated[list[Path], typer.Argument(metavar="MESH...", help="Meshes to label.")],
+    meshes: Annotated[list[Path], typer.Argument(metavar="MESH", help="Meshes to label.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path("predictions"),
 ) -> None:
     """Label the vertices (or faces) of meshes: a coloured PLY and a text file with one label per line."""

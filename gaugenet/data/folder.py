@@ -14,7 +14,7 @@ from gaugenet.data.labelled import IGNORED, LabelKind, LabelledMesh
 
 _SPLITS = ("train", "val", "test")
 _HOW_TO_LABEL = (
-    "put NAME.labels.txt (one integer per vertex) or NAME.face_labels.txt (one per triangle) beside it, "
+    "put NAME.labels.txt or NAME.txt (one integer per vertex) or NAME.face_labels.txt (one per triangle) beside it, "
     "or an array label or face_label into the npz"
 )
 
