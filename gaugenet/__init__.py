@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gaugenet.field_type import FieldType
     from gaugenet.groups import StructureGroup
     from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
+    from gaugenet.meshes.frame_fields import FrameField, direction_field, smoothest_frame_field
     from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
     from gaugenet.meshes.io import load_mesh, save_ply
     from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
@@ -23,9 +24,13 @@ if TYPE_CHECKING:
     from gaugenet.meshes.precompute import compute_geometry
     from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
     from gaugenet.meshes.shapes import named_surface
+    from gaugenet.meshes.structure import reduce_structure_group
     from gaugenet.models.segmentation import SegmentationNetwork
     from gaugenet.nn.block import ResidualBlock
     from gaugenet.nn.convolution import GaugeConv, prepare
+    from gaugenet.nn.nonlinearity import GatedNonlinearity, NormNonlinearity
+    from gaugenet.nn.normalization import FieldNorm
+    from gaugenet.nn.regular import RegularNonlinearity
     from gaugenet.nn.self_interaction import SelfInteraction
 
 __version__ = "0.1.0"
@@ -33,12 +38,17 @@ __version__ = "0.1.0"
 __all__ = [
     "ConvEdges",
     "EquivarianceReport",
+    "FieldNorm",
     "FieldType",
+    "FrameField",
+    "GatedNonlinearity",
     "GaugeConv",
     "MeshError",
     "MeshGeometry",
     "Nearest",
+    "NormNonlinearity",
     "Radius",
+    "RegularNonlinearity",
     "Repair",
     "ResidualBlock",
     "SegmentationNetwork",
@@ -48,25 +58,33 @@ __all__ = [
     "audit",
     "batch_geometries",
     "compute_geometry",
+    "direction_field",
     "load_mesh",
     "mesh_from_arrays",
     "mesh_from_edge_lengths",
     "named_surface",
     "prepare",
     "random_gauge",
+    "reduce_structure_group",
     "save_ply",
+    "smoothest_frame_field",
     "transport_conv",
 ]
 
 _HOME = {
     "ConvEdges": "gaugenet.kernels.transport_conv",
     "EquivarianceReport": "gaugenet.equivariance",
+    "FieldNorm": "gaugenet.nn.normalization",
     "FieldType": "gaugenet.field_type",
+    "FrameField": "gaugenet.meshes.frame_fields",
+    "GatedNonlinearity": "gaugenet.nn.nonlinearity",
     "GaugeConv": "gaugenet.nn.convolution",
     "MeshError": "gaugenet.meshes.mesh",
     "MeshGeometry": "gaugenet.meshes.geometry",
     "Nearest": "gaugenet.meshes.neighborhoods",
+    "NormNonlinearity": "gaugenet.nn.nonlinearity",
     "Radius": "gaugenet.meshes.neighborhoods",
+    "RegularNonlinearity": "gaugenet.nn.regular",
     "Repair": "gaugenet.meshes.mesh",
     "ResidualBlock": "gaugenet.nn.block",
     "SegmentationNetwork": "gaugenet.models.segmentation",
@@ -76,13 +94,16 @@ _HOME = {
     "audit": "gaugenet.equivariance",
     "batch_geometries": "gaugenet.meshes.geometry",
     "compute_geometry": "gaugenet.meshes.precompute",
+    "direction_field": "gaugenet.meshes.frame_fields",
     "load_mesh": "gaugenet.meshes.io",
     "mesh_from_arrays": "gaugenet.meshes.repair",
     "mesh_from_edge_lengths": "gaugenet.meshes.repair",
     "named_surface": "gaugenet.meshes.shapes",
     "prepare": "gaugenet.nn.convolution",
     "random_gauge": "gaugenet.equivariance",
+    "reduce_structure_group": "gaugenet.meshes.structure",
     "save_ply": "gaugenet.meshes.io",
+    "smoothest_frame_field": "gaugenet.meshes.frame_fields",
     "transport_conv": "gaugenet.kernels.transport_conv",
 }
 
