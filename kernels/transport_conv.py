@@ -83,7 +83,7 @@ class ConvEdges:
         for name, value in (("alpha", alpha), ("flip", flip), ("beta", beta), ("post_flip", post_flip)):
             if value is not None and value.shape != (n_edges,):
                 raise ValueError(f"{name}: expected one value per edge [{n_edges}], got {tuple(value.shape)}")
-            if value is not None and "flip" in name and not bool((value.abs() == 1).all()):
+            if value is not None and "flip" in name and not bool(((value == 1) | (value == -1)).all()):
                 raise ValueError(f"{name}: must hold +1 and -1 only")
         tensors = [t for t in (row_ptr, source, scalars, alpha, flip, beta, post_flip) if t is not None]
         if len({t.device for t in tensors}) != 1:

@@ -60,6 +60,7 @@ def test_explain_is_one_line():
         ({"scalars": torch.ones(3, 1).half()}, "got torch.float16"),
         ({"alpha": torch.ones(2)}, r"alpha: expected one value per edge \[3\], got \(2,\)"),
         ({"flip": torch.tensor([1, 0, 1])}, r"flip: must hold \+1 and -1 only"),
+        ({"flip": torch.tensor([True, False, True])}, r"flip: must hold \+1 and -1 only"),
         ({"source": torch.tensor([0, 3, 1])}, "0 .. 2, got 0 .. 3"),
     ],
 )
