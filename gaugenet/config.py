@@ -70,7 +70,7 @@ class ModelConfig:
 class TrainConfig:
     """How it is learned."""
 
-    epochs: int = setting(25, "passes over the training surfaces", least=1)
+    epochs: int = setting(20, "passes over the training surfaces", least=1)
     batch_size: int = setting(1, "surfaces per step", least=1)
     lr: float = setting(3e-3, "peak learning rate", above=0)
     schedule: str = setting("cosine", "learning rate after the warmup", choices=("cosine", "constant"))
@@ -80,7 +80,7 @@ class TrainConfig:
     clip: float = setting(1.0, "largest norm of the gradient; 0: not clipped", least=0)
     test_every: int = setting(5, "epochs between two tests", least=1)
     seed: int = setting(0, "of weights, order and dropout", least=0, most=2**64 - 1)
-    threads: int = setting(0, "processor threads; 0: as torch chooses", least=0, most=1024)
+    threads: int = setting(0, "processor threads; 0: one for small surfaces, else as torch chooses", least=0, most=1024)
     device: str = setting("cpu", 'where to train, e.g. "cpu" or "cuda"')
 
 

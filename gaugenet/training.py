@@ -43,6 +43,9 @@ WEIGHTS, RESUME, LOG, SUMMARY, CONFIG = (
 _REMEMBERED_EDGES = 30_000_000
 """Layers keep what they derive from the geometry (about 50 bytes per edge) for sets of up to this many edges."""
 
+_FEW_VERTICES = 3000
+"""Vertices of a step below which one thread is quicker than two."""
+
 _MAY_CHANGE = ("data.cache", "train.epochs", "train.test_every", "train.threads", "train.device")
 """Settings that a resumed run may change; all others must be those of its beginning."""
 
@@ -155,7 +158,7 @@ def train(
     out_dir = Path(out_dir)
     t = config.train
     device = device_of(t.device)
-    use_threads(t.threads)
+    use_threads(t, data.train)
     if not any(bool((s.labels >= 0).any()) for s in data.train):
         raise ValueError("no vertex or face of the training surfaces has a label; check the label files")
     check_surfaces([*data.train, *data.test], config.model.group)
@@ -329,10 +332,16 @@ def _summary(result: TrainResult) -> str:
     return json.dumps(values, indent=1, default=dataclasses.asdict) + "\n"
 
 
-def use_threads(threads: int) -> None:
-    """Let torch, and with it the operator, use so many threads of the processor; 0: as many as it does now."""
-    if threads:
-        torch.set_num_threads(threads)
+def use_threads(config: TrainConfig, surfaces: Sequence[SurfaceSample]) -> None:
+    """Let torch, and with it the operator, use as many threads of the processor as the configuration says.
+
+    Where it leaves the choice, one thread for steps of few vertices (waking the others takes longer than their share of
+    the work: 7 s an epoch instead of 4.5 on the generated set), otherwise as many as torch uses now.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    elif config.batch_size * sum(s.geometry.n_vertices for s in surfaces) < _FEW_VERTICES * len(surfaces):
+        torch.set_num_threads(1)
 
 
 def device_of(name: str) -> torch.device:

@@ -66,8 +66,8 @@ def run_train(
         config = _absolute(load_config(config_file, options)).resolved()
         folder = _new_folder(config, out, overwrite)
     device = device_of(config.train.device)
-    use_threads(config.train.threads)
     data = prepared_data(config.data, config.model.group)
+    use_threads(config.train, data.train)
     say("operator", explain(torch.empty(0, device=device)).removeprefix("operator: "))
     progress = TrainProgress()
     try:
