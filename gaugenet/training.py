@@ -336,7 +336,8 @@ def use_threads(config: TrainConfig, surfaces: Sequence[SurfaceSample]) -> None:
     """Let torch, and with it the operator, use as many threads of the processor as the configuration says.
 
     Where it leaves the choice, one thread for steps of few vertices (waking the others takes longer than their share of
-    the work: 7 s an epoch instead of 4.5 on the generated set), otherwise as many as torch uses now.
+    the work: compare `gaugenet train --set train.threads=1` and `=2`), otherwise as many as torch uses now. The choice
+    holds for the whole process.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
