@@ -30,6 +30,21 @@ def random_geometry(n: int = 12, seed: int = 0, dtype: torch.dtype = torch.float
     )
 
 
+def random_cross_level(n_targets: int = 7, n_sources: int = 11, seed: int = 0) -> MeshGeometry:
+    """Edges from other vertices than the targets, the first edge of each row with r = 0."""
+    geometry = random_geometry(n_targets, seed)
+    g = torch.Generator().manual_seed(seed + 100)
+    r, theta = geometry.r.clone(), geometry.theta.clone()
+    first = geometry.row_ptr[:-1][geometry.row_ptr[1:] > geometry.row_ptr[:-1]].long()
+    r[first], theta[first] = 0.0, 0.0
+    return geometry.replace(
+        source=torch.randint(0, n_sources, (geometry.n_edges,), generator=g, dtype=torch.int32),
+        r=r,
+        theta=theta,
+        source_ptr=torch.tensor([0, n_sources]),
+    )
+
+
 def element(angle: torch.Tensor, flip: torch.Tensor) -> torch.Tensor:
     """R(angle) diag(1, flip) as [..., 2, 2]."""
     c, s = angle.cos(), angle.sin()
@@ -144,6 +159,57 @@ def test_errors_say_what_was_expected():
 
 def test_more_edges_than_int32_counts_are_refused():
     geometry = random_geometry()
-    huge = geometry.replace(source=geometry.source[:1].expand(2**30))
+    per_edge = ("source", "r", "theta", "phi", "flip", "weight")
+    huge = geometry.replace(**{name: getattr(geometry, name)[:1].expand(2**30) for name in per_edge})
     with pytest.raises(ValueError, match="batch fewer"):
         batch_geometries([huge, huge])
+
+
+def test_between_levels_sources_have_a_gauge_of_their_own():
+    geometry = random_cross_level()
+    angle, flip = random_element(7, 1)
+    source_angle, source_flip = random_element(11, 2)
+    moved = geometry.transform(angle, flip, source_angle, source_flip)
+    h, h_source = element(angle, flip.double()), element(source_angle, source_flip.double())
+    p, q = geometry.target, geometry.source.long()
+    expected = h[p] @ element(geometry.phi, geometry.flip.double()) @ h_source[q].mT
+    torch.testing.assert_close(element(moved.phi, moved.flip.double()), expected, atol=1e-14, rtol=0)
+    only_targets = geometry.transform(angle, flip)
+    expected = h[p] @ element(geometry.phi, geometry.flip.double())
+    torch.testing.assert_close(element(only_targets.phi, only_targets.flip.double()), expected, atol=1e-14, rtol=0)
+
+
+def test_where_r_is_0_there_is_no_direction_in_any_gauge():
+    geometry = random_cross_level()
+    assert geometry.has_coincident
+    moved = geometry.transform(*random_element(7, 1), *random_element(11, 2))
+    assert (moved.theta[geometry.r == 0] == 0).all()
+    assert (moved.theta[geometry.r > 0] != geometry.theta[geometry.r > 0]).all()
+
+
+def test_union_of_geometries_between_levels():
+    parts = [random_cross_level(5, 8, 1), random_cross_level(4, 3, 2)]
+    union = batch_geometries(parts)
+    assert union.mesh_ptr.tolist() == [0, 5, 9]
+    assert union.source_ptr.tolist() == [0, 8, 11]
+    assert union.n_sources == 11
+    assert torch.equal(union.source[parts[0].n_edges :] - 8, parts[1].source)
+    assert torch.equal(union.target[parts[0].n_edges :] - 5, parts[1].target)
+    assert "11 sources, 9 targets" in repr(union)
+    with pytest.raises(ValueError, match="two levels"):
+        batch_geometries([parts[0], random_geometry()])
+
+
+def test_shapes_are_checked_where_a_geometry_is_made():
+    geometry = random_geometry()
+    for name in ("theta", "flip", "radius", "boundary", "frame"):
+        with pytest.raises(ValueError, match=f"{name}: expected"):
+            geometry.replace(**{name: getattr(geometry, name)[:-1]})
+    with pytest.raises(ValueError, match="source_ptr: expected"):
+        geometry.replace(source_ptr=torch.tensor([0, 1, 2]))
+    with pytest.raises(ValueError, match="float64 like r"):
+        geometry.replace(area=geometry.area.float())
+    with pytest.raises(ValueError, match="angle and flip only"):
+        geometry.transform(torch.zeros(12), source_angle=torch.zeros(12))
+    with pytest.raises(ValueError, match=r"per source: expected \[11\]"):
+        random_cross_level().transform(torch.zeros(7), None, torch.zeros(7))
