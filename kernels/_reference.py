@@ -48,6 +48,8 @@ class EdgeArrays(NamedTuple):
     """int32 [E] stored position of each edge in this order; None: they are stored in this order."""
     conjugate: bool
     """True: the angles are -alpha and -beta."""
+    order: Tensor | None = None
+    """int32 [T] the order in which rows may be visited, a permutation; it changes no sum of a row."""
 
 
 def conv(

@@ -48,6 +48,20 @@ def check_csr(row_ptr: Tensor, source: Tensor, n_source: int) -> None:
         )
 
 
+def check_permutation(order: Tensor | None, n: int, name: str) -> None:
+    """Check an order of visiting rows once, when it is given; this waits for the device.
+
+    Raises:
+        ValueError: `order` does not hold each of 0 .. n - 1 once.
+    """
+    if order is None:
+        return
+    if order.shape != (n,) or order.dtype not in (torch.int32, torch.int64):
+        raise ValueError(f"{name}: expected int32 or int64 [{n}], got {order.dtype} {tuple(order.shape)}")
+    if not torch.equal(order.long().sort().values, torch.arange(n, device=order.device)):
+        raise ValueError(f"{name}: expected a permutation, each of 0 .. {n - 1} once")
+
+
 def reverse_csr(row_ptr: Tensor, source: Tensor, n_source: int) -> tuple[Tensor, Tensor, Tensor]:
     """The transposed CSR: the edges sorted by source, those of one source in their old order.
 

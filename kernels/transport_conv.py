@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gaugenet.kernels import _ops
 from gaugenet.kernels._reference import TransportBlock
-from gaugenet.kernels.csr import check_csr, reverse_csr
+from gaugenet.kernels.csr import check_csr, check_permutation, reverse_csr
 from gaugenet.kernels.dispatch import explain
 
 __all__ = ["ConvEdges", "TransportBlock", "explain", "transport_conv"]
@@ -45,6 +45,12 @@ class ConvEdges:
     """[E, 2] (cos beta, sin beta); None: beta = 0."""
     post_flip: Tensor | None = None
     """int8 [E] of ±1; None: +1."""
+    order: Tensor | None = None
+    """int32 [T], a permutation: targets that come one after the other are worked on together, so that sources which
+    they share are still in the cache; None: as they are numbered. Results and gradients to x are the same bits with
+    any; the gradient to the weight, a sum over targets, is added up in this order and differs by rounding."""
+    reverse_order: Tensor | None = None
+    """int32 [S], the same for the sources in the transposed operator."""
 
     @classmethod
     def from_csr(
@@ -57,6 +63,8 @@ class ConvEdges:
         flip: Tensor | None = None,
         beta: Tensor | None = None,
         post_flip: Tensor | None = None,
+        order: Tensor | None = None,
+        reverse_order: Tensor | None = None,
     ) -> ConvEdges:
         """Edges from a CSR sorted by target.
 
@@ -69,9 +77,12 @@ class ConvEdges:
             flip: [E] of ±1, reflection applied before that rotation.
             beta: [E] radians, angle applied after the weight.
             post_flip: [E] of ±1, reflection applied after that rotation.
+            order: int [T], the order of visiting targets.
+            reverse_order: int [S], the order of visiting sources in the transposed operator.
 
         Raises:
-            ValueError: shapes, dtypes or devices do not fit, an index is out of range, or a flip is not ±1.
+            ValueError: shapes, dtypes or devices do not fit, an index is out of range, a flip is not ±1, or an order is
+                not a permutation.
         """
         check_csr(row_ptr, source, n_source)
         n_edges = source.shape[0]
@@ -85,9 +96,12 @@ class ConvEdges:
                 raise ValueError(f"{name}: expected one value per edge [{n_edges}], got {tuple(value.shape)}")
             if value is not None and "flip" in name and not bool(((value == 1) | (value == -1)).all()):
                 raise ValueError(f"{name}: must hold +1 and -1 only")
-        tensors = [t for t in (row_ptr, source, scalars, alpha, flip, beta, post_flip) if t is not None]
+        given = (row_ptr, source, scalars, alpha, flip, beta, post_flip, order, reverse_order)
+        tensors = [t for t in given if t is not None]
         if len({t.device for t in tensors}) != 1:
             raise ValueError(f"all tensors must be on one device, got {sorted({str(t.device) for t in tensors})}")
+        check_permutation(order, row_ptr.shape[0] - 1, "order")
+        check_permutation(reverse_order, n_source, "reverse_order")
         row_ptr, source = row_ptr.to(torch.int32).contiguous(), source.to(torch.int32).contiguous()
         return cls(
             n_source,
@@ -100,6 +114,8 @@ class ConvEdges:
             None if flip is None else flip.to(torch.int8).contiguous(),
             _cos_sin(beta, scalars.dtype),
             None if post_flip is None else post_flip.to(torch.int8).contiguous(),
+            None if order is None else order.to(torch.int32).contiguous(),
+            None if reverse_order is None else reverse_order.to(torch.int32).contiguous(),
         )
 
     @property
@@ -173,6 +189,8 @@ def transport_conv(
         edges.reverse_row_ptr,
         edges.reverse_target,
         edges.reverse_edge,
+        edges.order,
+        edges.reverse_order,
         False,
         flat_in,
         flat_out,

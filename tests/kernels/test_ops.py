@@ -37,7 +37,7 @@ def raw_arguments(problem, implementation):
     e = problem.edges
     return (
         *(e.scalars, e.pre, e.pre_flip, e.post, e.post_flip, e.row_ptr, e.source, None),
-        *(e.reverse_row_ptr, e.reverse_target, e.reverse_edge, False),
+        *(e.reverse_row_ptr, e.reverse_target, e.reverse_edge, e.order, e.reverse_order, False),
         *(flat(problem.in_blocks), flat(problem.out_blocks), implementation),
     )
 
