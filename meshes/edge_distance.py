@@ -19,25 +19,26 @@ def grown(array, last):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def edge_distances(half_edges, vertices, corners, target, radius, most, paths, seen, heap):  # type: ignore[no-untyped-def]
-    """Distances along edges from `target` until `most` other vertices are settled or the radius is passed.
+def edge_distances(half_edges, vertices, corners, sources, target, radius, most, paths, seen, heap):  # type: ignore[no-untyped-def]
+    """Distances along edges from `target` until `most` other sources are settled or the radius is passed.
 
     Args:
         half_edges, vertices, corners: the surface (`gaugenet.meshes.fans.packed`).
+        sources: bool [V] the vertices that count.
         paths: [V] with ``bound`` inf everywhere; receives in it the distances of all vertices that were met.
         seen: list of those vertices (grows), so that the caller can reset ``bound``.
         heap: [n] of HEAP_ENTRY (grows).
 
     Returns:
-        (number settled, distance of the last settled, number in `seen`, seen, heap); fewer than `most` are settled
-        where the component or the radius ends.
+        (number of sources settled, distance of the last of them, number in `seen`, seen, heap); fewer than `most`
+        are settled where the component or the radius ends.
     """
     paths[target].bound = 0.0
     seen[0] = target
     n_seen = 1
     heap[0].key, heap[0].vertex = 0.0, target
     size = 1
-    settled = -1
+    settled = 0
     last = 0.0
     while size > 0:
         distance, v = heap[0].key, heap[0].vertex
@@ -47,10 +48,11 @@ def edge_distances(half_edges, vertices, corners, target, radius, most, paths, s
             continue
         if distance > radius:
             break
-        settled += 1
-        last = distance
-        if settled == most:
-            break
+        if v != target and sources[v]:
+            settled += 1
+            last = distance
+            if settled == most:
+                break
         room = 2 * (vertices[v].last - vertices[v].first)
         if n_seen + room > len(seen):
             seen = grown(seen, n_seen + room)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import SimpleQueue
@@ -32,6 +32,10 @@ EDGE = np.dtype(
 _NO_ROWS = (np.empty(0, np.int64), np.empty(0), np.empty(0, EDGE))
 
 
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+
 class LogMaps(NamedTuple):
     """Rows of all targets, each sorted by source. Lengths in the unit of the mesh, angles in the gauge of the fans."""
 
@@ -42,7 +46,7 @@ class LogMaps(NamedTuple):
     phi: Floats
     flip: NDArray[np.int8]
     support: Floats
-    """[V] radius of the support; 0 for an empty row."""
+    """[T] radius of the support; 0 for an empty row."""
     one_sided: int
     """Smooth transport: edges whose correction lacks a side because a parent could not be reached."""
 
@@ -52,23 +56,47 @@ def available_threads() -> int:
 
 
 def all_log_maps(
-    fans: CornerFans, radius: float, most: int, *, smooth: bool = True, threads: int | None = None
+    fans: CornerFans,
+    radius: float,
+    most: int,
+    *,
+    targets: Ints | None = None,
+    sources: NDArray[np.bool_] | None = None,
+    include_self: bool = False,
+    smooth: bool = True,
+    threads: int | None = None,
+    progress: Progress | None = None,
 ) -> LogMaps:
-    """r, θ, φ and flip of the edges to the neighbours of every vertex.
+    """r, θ, φ and flip of the edges from the sources near each target.
+
+    Only vertices among the `sources` are neighbours, and only they count towards `most`; paths run over the whole
+    surface. Time and memory are those of the rows asked for (and a few records for each vertex of the surface).
 
     Args:
         fans: the surface.
         radius: largest distance, in mean edge lengths; may be inf if `most` is positive.
-        most: how many of the nearest vertices to keep, or -1 for all.
+        most: how many of the nearest sources to keep, or -1 for all.
+        targets: [T] distinct vertices, one row each, in this order; None for all vertices.
+        sources: bool [V]; None for all vertices.
+        include_self: a target that is a source is its own neighbour too, with r = θ = φ = 0, and counts towards `most`.
         smooth: with straddle correction (see `gaugenet.meshes.transport`); False for polyhedral transport.
         threads: how many threads work; None for all the process may use. The result does not depend on it.
+        progress: is called with (targets done, T) from time to time, in the thread of the caller.
+
+    Returns:
+        LogMaps whose ``source`` are vertices of the surface. g_{p<-q} and g_{q<-p} are inverses of each other where
+        both are asked for: p and q are targets and sources.
 
     Raises:
-        ValueError: a neighbourhood by radius is absurdly large, or all together are.
+        ValueError: `targets` or `sources` are not as described, a neighbourhood is absurdly large, or all together are.
     """
     n = fans.n_vertices
+    rows_of = np.arange(n) if targets is None else _checked_targets(targets, n)
+    counted = np.ones(n, np.bool_) if sources is None else np.ascontiguousarray(sources)
+    if counted.shape != (n,) or counted.dtype != np.bool_:
+        raise ValueError(f"sources must be boolean of shape [{n}], got {counted.dtype} {list(counted.shape)}")
     surface = (*packed(fans), fans.corners, edge_ends(fans))
-    starts = range(0, n, _TARGETS_PER_CHUNK)
+    starts = range(0, len(rows_of), _TARGETS_PER_CHUNK)
     workers = max(1, min(threads or available_threads(), len(starts)))
     idle: SimpleQueue[Search] = SimpleQueue()
     for _ in range(workers):
@@ -76,29 +104,29 @@ def all_log_maps(
 
     def work(first: int) -> tuple[Any, ...]:
         with _borrowed(idle) as search:
-            last = min(first + _TARGETS_PER_CHUNK, n)
-            rows: tuple[Any, ...] = _map_chunk(*surface, *search, first, last, float(radius), int(most), smooth)
+            last = min(first + _TARGETS_PER_CHUNK, len(rows_of))
+            rows: tuple[Any, ...] = _map_chunk(
+                *surface, *search, rows_of, counted, first, last, float(radius), int(most), include_self, smooth
+            )
             return rows
 
-    if workers == 1:
-        chunks = [work(first) for first in starts]
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            chunks = list(pool.map(work, starts))
-    for *_, refused, count in chunks:
-        if refused >= 0:
-            raise ValueError(
-                f"a radius of {radius:.4g} mean edge lengths ({radius * fans.unit:.4g} in the unit of the "
-                f"mesh) gives vertex {refused} at least {count} neighbours, more than the {ABSURD_NEIGHBORS} "
-                "that a neighbourhood may have; use a smaller radius, Nearest(k), or "
-                "Radius(..., max_neighbors=k)"
-            )
+    chunks = []
+    with ThreadPoolExecutor(workers) as pool:
+        for first, chunk in zip(starts, map(work, starts) if workers == 1 else pool.map(work, starts)):
+            if chunk[-2] >= 0:
+                pool.shutdown(cancel_futures=True)
+                raise _absurd(fans, radius, most, *chunk[-2:])
+            chunks.append(chunk)
+            if progress is not None:
+                progress(min(first + _TARGETS_PER_CHUNK, len(rows_of)), len(rows_of))
     if sum(int(chunk[0].sum()) for chunk in chunks) > np.iinfo(np.int32).max:
         raise ValueError("all neighbourhoods together hold more than 2³¹ - 1 edges; use smaller ones")
     degree, support, rows = (np.concatenate([none, *(c[i] for c in chunks)]) for i, none in enumerate(_NO_ROWS))
     row_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
     source, flip, phi = rows["source"].copy(), rows["flip"].copy(), wrap(rows["phi"])
-    symmetrize(row_ptr, source, phi, flip, smooth)
+    row_of = np.full(n, -1)
+    row_of[rows_of] = np.arange(len(rows_of))
+    symmetrize(row_ptr, source, phi, flip, rows_of, row_of, smooth)
     return LogMaps(
         row_ptr=row_ptr,
         source=source,
@@ -108,6 +136,32 @@ def all_log_maps(
         flip=flip,
         support=support * fans.unit,
         one_sided=sum(chunk[3] for chunk in chunks),
+    )
+
+
+def _checked_targets(targets: Ints, n: int) -> Ints:
+    given = np.ascontiguousarray(targets)
+    if given.ndim != 1 or (given.size and not np.issubdtype(given.dtype, np.integer)):
+        raise ValueError(f"targets must be whole numbers of shape [T], got {given.dtype} {list(given.shape)}")
+    chosen = given.astype(np.int64)
+    if chosen.size and (chosen.min() < 0 or chosen.max() >= n):
+        raise ValueError(f"targets must be vertices, 0 to {n - 1}, got {chosen.min()} to {chosen.max()}")
+    if len(np.unique(chosen)) != len(chosen):
+        raise ValueError("targets must be distinct; ask for each vertex once and index the rows")
+    return chosen
+
+
+def _absurd(fans: CornerFans, radius: float, most: int, vertex: int, count: int) -> ValueError:
+    if most > 0:
+        return ValueError(
+            f"{most:,} neighbours for each vertex are more than the {ABSURD_NEIGHBORS:,} that a neighbourhood may have "
+            f"(vertex {vertex} has that many within reach); use a smaller k or max_neighbors, or a coarser mesh"
+        )
+    return ValueError(
+        f"a radius of {radius:.4g} mean edge lengths ({radius * fans.unit:.4g} in the unit of the "
+        f"mesh) gives vertex {vertex} at least {count} neighbours, more than the {ABSURD_NEIGHBORS} "
+        "that a neighbourhood may have; use a smaller radius, Nearest(k), or "
+        "Radius(..., max_neighbors=k)"
     )
 
 
@@ -122,53 +176,70 @@ def _borrowed(idle: SimpleQueue[Search]) -> Iterator[Search]:
 
 @compiled
 def _map_chunk(  # type: ignore[no-untyped-def]
-    half_edges, vertices, corners, ends, paths, reached, counts, first, last, limit, most, smooth
+    half_edges, vertices, corners, ends, paths, reached, counts, targets, sources, first, last, limit, most, own, smooth
 ):
-    """Rows of the targets [first, last); see `all_log_maps` for the order of the results."""
+    """Rows of targets[first:last]; see `all_log_maps` for the order of the results."""
     degree, support = np.zeros(last - first, np.int64), np.zeros(last - first)
     rows, n_edges, one_sided = np.empty(32 * (last - first), EDGE), 0, 0
     windows, queue = np.empty(256, WINDOW), np.empty(64, np.int64)
     seen, heap = np.empty(64, np.int64), np.empty(64, HEAP_ENTRY)
-    enough = most + 1 if most > 0 else len(vertices)
-    for p in range(first, last):
-        if vertices[p].first == vertices[p].last:
+    enough = min(most, ABSURD_NEIGHBORS) + 1 if most > 0 else len(vertices)
+    may_be_absurd = most < 0 or most > ABSURD_NEIGHBORS
+    for row in range(first, last):
+        p = targets[row]
+        with_self = own and sources[p]
+        if vertices[p].first == vertices[p].last and not with_self:
             continue
         settled, farthest, n_seen, seen, heap = edge_distances(
-            half_edges, vertices, corners, p, limit, enough, paths, seen, heap
+            half_edges, vertices, corners, sources, p, limit, enough, paths, seen, heap
         )
-        if most < 0 and settled > ABSURD_NEIGHBORS:
+        if may_be_absurd and settled > ABSURD_NEIGHBORS:
             _forget(paths, seen[:n_seen])
             return degree, support, rows[:0], one_sided, p, settled
         radius = (farthest if settled == enough or limit == np.inf else limit) * (1.0 + _TIE)
         kept = reached[:0]
         missing = 0
         for attempt in range(len(_MARGINS)):
-            token = p * len(_MARGINS) + attempt
+            token = row * len(_MARGINS) + attempt
             reach = radius * (1.0 + _MARGINS[attempt]) if smooth else radius
             windows, queue = explore(
                 half_edges, vertices, corners, paths, reached, counts, windows, queue, token, p, reach
             )
             order = _by_distance(paths, reached[: counts[0]])
-            kept, support[p - first] = _selected(paths, order, radius, limit, most)
+            nearest = _counted(order, sources, p, with_self)
+            kept, support[row - first] = _selected(paths, nearest, radius, limit, most)
             polyhedral_transport(vertices, paths, p, order)
             if not smooth:
                 break
             straddle_correct(half_edges, ends, paths, token, p, order)
+            paths[p].lacking = 0
             missing = _read_corrected(paths, token, kept)
             if missing == 0:
                 break
         one_sided += missing
-        degree[p - first] = len(kept)
+        degree[row - first] = len(kept)
         if n_edges + len(kept) > len(rows):
             rows = grown(rows, n_edges + len(kept))
         for q in kept:
-            row, path = rows[n_edges], paths[q]
-            row.source, row.flip = q, path.flip
-            row.r, row.theta, row.phi = path.distance, path.theta, path.phi
+            edge, path = rows[n_edges], paths[q]
+            edge.source, edge.flip = q, path.flip
+            edge.r, edge.theta, edge.phi = path.distance, path.theta, path.phi
             n_edges += 1
         _forget(paths, seen[:n_seen])
         _forget(paths, reached[: counts[0]])
     return degree, support, rows[:n_edges].copy(), one_sided, -1, 0
+
+
+@compiled
+def _counted(order, sources, target, with_self):  # type: ignore[no-untyped-def]
+    """Those of `order` that are sources, after the target where it is its own neighbour."""
+    kept, n = np.empty(len(order) + 1, np.int64), 0
+    if with_self:
+        kept[0], n = target, 1
+    for q in order:
+        kept[n] = q
+        n += sources[q]
+    return kept[:n]
 
 
 @compiled

@@ -200,20 +200,25 @@ def _corrected(half_edges, ends, paths, token, c, one_side_will_do):  # type: ig
 
 
 @compiled
-def symmetrize(row_ptr, source, phi, flip, average):  # type: ignore[no-untyped-def]
+def symmetrize(row_ptr, source, phi, flip, targets, row_of, average):  # type: ignore[no-untyped-def]
     """Make g_{q<-p} = g_{p<-q}⁻¹ exactly, in place, for every pair that is an edge in both directions.
 
     `average` takes the mean of the two on the circle (smooth transport); otherwise that of the row of the
     lower vertex holds (polyhedral transport, whose values must stay in the group they lie in). Pairs whose
     flips disagree (two shortest paths of equal length) stay as they are. Rows must be sorted by source.
+
+    Args:
+        targets: [T] the vertex of each row. row_of: [V] the row of each vertex, -1 where it has none.
     """
-    for p in range(len(row_ptr) - 1):
-        for e in range(row_ptr[p], row_ptr[p + 1]):
+    for row in range(len(row_ptr) - 1):
+        p = targets[row]
+        for e in range(row_ptr[row], row_ptr[row + 1]):
             q = source[e]
-            if q <= p:
+            other = row_of[q]
+            if q <= p or other < 0:
                 continue
-            back = row_ptr[q] + np.searchsorted(source[row_ptr[q] : row_ptr[q + 1]], p)
-            if back >= row_ptr[q + 1] or source[back] != p or flip[back] != flip[e]:
+            back = row_ptr[other] + np.searchsorted(source[row_ptr[other] : row_ptr[other + 1]], p)
+            if back >= row_ptr[other + 1] or source[back] != p or flip[back] != flip[e]:
                 continue
             if average:
                 phi[e] += 0.5 * _wrapped(-flip[e] * phi[back] - phi[e])

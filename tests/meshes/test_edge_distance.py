@@ -27,7 +27,7 @@ def test_distances_are_dijkstras(shape):
             # scratch that is too short, so that it must grow
             seen, heap = np.empty(1, np.int64), np.empty(1, HEAP_ENTRY)
             settled, last, n_seen, seen, heap = edge_distances(
-                *packed(fans), fans.corners, target, radius, most, paths, seen, heap
+                *packed(fans), fans.corners, np.ones(n, bool), target, radius, most, paths, seen, heap
             )
             inside = np.sort(np.delete(exact[target], target))
             assert settled == min((inside <= radius).sum(), most)
@@ -35,6 +35,19 @@ def test_distances_are_dijkstras(shape):
             known = exact[target] <= last * (1 - 1e-12)
             np.testing.assert_allclose(paths["bound"][known], exact[target][known], rtol=1e-13)
             assert set(np.flatnonzero(np.isfinite(paths["bound"]))) == set(seen[:n_seen])
+
+
+def test_only_sources_are_counted():
+    mesh = shapes.torus(14, 8, jitter=0.2).mesh
+    fans, n = build_fans(mesh), mesh.n_vertices
+    everyone = new_search(n).paths
+    seen, heap = np.empty(1, np.int64), np.empty(1, HEAP_ENTRY)
+    edge_distances(*packed(fans), fans.corners, np.ones(n, bool), 5, np.inf, n, everyone, seen, heap)
+    some = np.random.default_rng(0).random(n) < 0.2
+    some[5] = True
+    nearest = np.sort(everyone["bound"][some])
+    settled, last, *_ = edge_distances(*packed(fans), fans.corners, some, 5, np.inf, 7, new_search(n).paths, seen, heap)
+    assert (settled, last) == (7, nearest[7])
 
 
 def test_grown_arrays_keep_what_they_hold():

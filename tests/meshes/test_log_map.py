@@ -117,3 +117,119 @@ def test_threads_do_not_change_a_bit():
     one, two = (all_log_maps(fans, np.inf, 16, threads=n) for n in (1, 2))
     for a, b in zip(one, two):
         np.testing.assert_array_equal(a, b)
+
+
+def filtered(maps, targets, sources, most, include_self):
+    """[(sources, indices of the edges; -1 for the target itself) of each target], from the rows of all vertices."""
+    rows = []
+    for p in targets:
+        edges = np.arange(maps.row_ptr[p], maps.row_ptr[p + 1])
+        edges = edges[sources[maps.source[edges]]]
+        if most > 0:
+            keep = most - 1 if include_self and sources[p] else most
+            edges = edges[np.argsort(maps.r[edges], kind="stable")][:keep]
+        q = maps.source[edges].astype(int)
+        if include_self and sources[p]:
+            q, edges = np.append(q, p), np.append(edges, -1)
+        order = np.argsort(q)
+        rows.append((q[order], edges[order]))
+    return rows
+
+
+@pytest.mark.parametrize("smooth", [True, False], ids=["smooth", "polyhedral"])
+@pytest.mark.parametrize("include_self", [False, True], ids=["others", "with itself"])
+@pytest.mark.parametrize(("radius", "most"), [(3.3, -1), (np.inf, 9), (4.0, 7)], ids=["radius", "nearest", "both"])
+@pytest.mark.parametrize(
+    "shape", [shapes.torus(24, 12, jitter=0.2), shapes.mobius_strip(30, 8, jitter=0.2)], ids=["torus", "Möbius"]
+)
+def test_some_targets_and_sources_are_a_part_of_all(shape, radius, most, include_self, smooth):
+    fans, rng = build_fans(shape.mesh), np.random.default_rng(0)
+    n = fans.n_vertices
+    targets, sources = rng.permutation(n)[: n // 3], rng.random(n) < 0.4
+    options = {"include_self": include_self, "smooth": smooth, "threads": 1}
+    some = all_log_maps(fans, radius, most, targets=targets, sources=sources, **options)
+    wide = radius if np.isfinite(radius) else 8.0
+    everything = all_log_maps(fans, wide, -1, smooth=smooth, threads=1)
+    assert len(some.row_ptr) == len(targets) + 1 == len(some.support) + 1
+    assert np.isin(targets[sources[targets]], some.source).any() or not include_self
+    for row, (p, (q, edges)) in enumerate(zip(targets, filtered(everything, targets, sources, most, include_self))):
+        mine = slice(some.row_ptr[row], some.row_ptr[row + 1])
+        np.testing.assert_array_equal(some.source[mine], q)
+        own = edges < 0
+        assert own.sum() == (include_self and sources[p])
+        for name in ("r", "theta", "phi"):
+            found = getattr(some, name)[mine]
+            assert (found[own] == 0).all()
+            if name == "r" or not smooth:
+                expected = getattr(everything, name)[edges[~own]]
+                assert np.abs(np.sin((found[~own] - expected) / 2)).max(initial=0) < 1e-14
+        assert (some.flip[mine][own] == 1).all()
+        np.testing.assert_array_equal(some.flip[mine][~own], everything.flip[edges[~own]])
+
+
+def test_pairs_of_targets_are_inverse_and_others_are_what_the_row_found():
+    """Smooth transport: the mean of both directions where both are rows, as among all; else within the correction."""
+    fans, rng = build_fans(shapes.torus(24, 12, jitter=0.2).mesh), np.random.default_rng(1)
+    n = fans.n_vertices
+    targets = rng.permutation(n)[: n // 2]
+    some = all_log_maps(fans, 3.3, -1, targets=targets, threads=1)
+    everything = all_log_maps(fans, 3.3, -1, threads=1)
+    edges = np.concatenate([np.arange(everything.row_ptr[p], everything.row_ptr[p + 1]) for p in targets])
+    np.testing.assert_array_equal(some.source, everything.source[edges])
+    pair = np.isin(some.source, targets)
+    np.testing.assert_array_equal(some.phi[pair], everything.phi[edges][pair])
+    np.testing.assert_array_equal(some.theta, everything.theta[edges])
+    away = np.abs(np.sin((some.phi - everything.phi[edges])[~pair] / 2))
+    assert 0 < away.max() < 0.05
+
+
+def test_no_targets_no_sources_and_isolated_targets():
+    shape = shapes.flat_patch(6, 6)
+    fans = build_fans(shape.mesh)
+    n = fans.n_vertices
+    none = all_log_maps(fans, np.inf, 5, targets=np.empty(0, int))
+    assert none.row_ptr.tolist() == [0]
+    nobody = all_log_maps(fans, np.inf, 5, sources=np.zeros(n, bool))
+    assert (nobody.row_ptr == 0).all()
+    assert (nobody.support == 0).all()
+    only = np.arange(n) == 3
+    alone = all_log_maps(fans, np.inf, 5, sources=only, include_self=True, targets=np.array([3, 4]))
+    assert alone.source.tolist() == [3, 3]
+    assert alone.r[0] == 0 < alone.r[1]
+
+
+def test_rows_do_not_depend_on_which_others_are_asked_for():
+    fans = build_fans(shapes.torus(60, 50, jitter=0.2).mesh)
+    order = np.random.default_rng(2).permutation(fans.n_vertices)
+    a, b = all_log_maps(fans, np.inf, 12), all_log_maps(fans, np.inf, 12, targets=order)
+    for row, p in enumerate(order):
+        for name in ("source", "r", "theta", "phi", "flip"):
+            mine = getattr(b, name)[b.row_ptr[row] : b.row_ptr[row + 1]]
+            np.testing.assert_array_equal(mine, getattr(a, name)[a.row_ptr[p] : a.row_ptr[p + 1]])
+    np.testing.assert_array_equal(b.support, a.support[order])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_progress_ends_with_all(threads):
+    fans, told = build_fans(shapes.torus(60, 50).mesh), []
+    all_log_maps(fans, np.inf, 3, threads=threads, progress=lambda *now: told.append(now))
+    assert [total for _, total in told] == [3000] * len(told)
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+    assert told[-1] == (3000, 3000)
+    assert len(told) > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"targets": np.array([0, 49])}, "0 to 48"),
+        ({"targets": np.array([-1])}, "0 to 48"),
+        ({"targets": np.array([3, 3])}, "distinct"),
+        ({"targets": np.array([0.5])}, "whole numbers"),
+        ({"sources": np.ones(48, bool)}, r"shape \[49\]"),
+        ({"sources": np.ones(49, int)}, "boolean"),
+    ],
+)
+def test_bad_targets_and_sources_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        all_log_maps(build_fans(shapes.flat_patch(6, 6).mesh), np.inf, 5, **options)

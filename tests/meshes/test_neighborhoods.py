@@ -108,6 +108,15 @@ def test_absurd_radius_is_refused_with_the_number():
     assert compute_geometry(mesh, Radius(10.0, max_neighbors=5)).n_edges == 5 * mesh.n_vertices
 
 
+def test_absurd_number_of_nearest_is_refused_where_the_mesh_has_so_many():
+    mesh = shapes.flat_patch(70, 70).mesh
+    for neighborhood in (Nearest(10**6), Radius(10.0, max_neighbors=ABSURD_NEIGHBORS + 1)):
+        with pytest.raises(ValueError, match=r"more than the 4,096 .*smaller k or max_neighbors"):
+            compute_geometry(mesh, neighborhood)
+    small = shapes.flat_patch(5, 5).mesh
+    assert compute_geometry(small, Nearest(10**6)).n_edges == 36 * 35
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
