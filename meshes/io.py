@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-import warnings
-from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,13 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gaugenet.meshes.atomic import write_atomically
+from gaugenet.meshes.encoding import plain
 from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
 from gaugenet.meshes.obj import parse_obj
 from gaugenet.meshes.off import parse_off
 from gaugenet.meshes.ply import parse_ply
+from gaugenet.meshes.polygons import flattened, triangulated
 from gaugenet.meshes.repair import mesh_from_arrays
+from gaugenet.meshes.scene import read_scene
+from gaugenet.meshes.stl import parse_stl
 from gaugenet.meshes.topology import Ints
-from gaugenet.meshes.validation import Floats
+from gaugenet.meshes.validation import Floats, checked_vertices
 
 __all__ = ["SUFFIXES", "MeshError", "load_mesh", "save_ply"]
 
@@ -29,7 +30,7 @@ SUFFIXES = (".obj", ".ply", ".off", ".stl", ".glb", ".gltf", ".npz")
 
 def load_mesh(path: str | PathLike[str], *, merge_vertices: bool | None = None) -> TriangleMesh:
     """Read a surface from a file: OBJ, PLY, OFF, STL, GLB, glTF, or npz with arrays ``v`` [V, 3] and ``f``
-    [F, 3].
+    [F, 3] (or [F, n]: polygons).
 
     The vertices keep the number and order that they have in the file (`TriangleMesh.file_vertex` leads back
     where a repair had to add or merge some). Polygons are cut into triangles. The parts of a scene are joined
@@ -61,15 +62,17 @@ def load_mesh(path: str | PathLike[str], *, merge_vertices: bool | None = None) 
         if file.stat().st_size == 0:
             raise MeshError("the file is empty", "write or download it again", name)
         if suffix == ".obj":
-            vertices, faces, notes = parse_obj(file.read_text("utf-8", errors="replace"), name)
+            vertices, faces, notes = parse_obj(plain(file.read_bytes()).decode("utf-8", "replace"), name)
         elif suffix == ".off":
             vertices, faces, notes = parse_off(file.read_bytes(), name)
         elif suffix == ".ply":
             vertices, faces, notes = parse_ply(file.read_bytes(), name)
         elif suffix == ".npz":
-            vertices, faces, notes = *_read_npz(file, name), []
+            vertices, faces, notes = _read_npz(file, name)
+        elif suffix == ".stl":
+            vertices, faces, notes = parse_stl(file.read_bytes(), name)
         else:
-            vertices, faces, notes = _read_scene(file, name)
+            vertices, faces, notes = read_scene(file, name)
     except MeshError:
         raise
     # trimesh lets through whatever its parsers trip over (KeyError, struct.error, MemoryError, ...); what a
@@ -143,8 +146,9 @@ def _checked_colors(colors: ArrayLike, n: int, what: str) -> np.ndarray[Any, np.
     return array.astype(np.uint8)
 
 
-def _read_npz(file: Path, name: str) -> tuple[Floats, Ints]:
-    with np.load(file, allow_pickle=False) as arrays:
+def _read_npz(file: Path, name: str) -> tuple[Floats, Ints, list[Repair]]:
+    # opened here: numpy leaves the file open where it is no archive
+    with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
         missing = [key for key in ("v", "f") if key not in arrays]
         if missing:
             raise MeshError(
@@ -152,76 +156,10 @@ def _read_npz(file: Path, name: str) -> tuple[Floats, Ints]:
                 "store vertices [V, 3] as 'v' and triangles [F, 3] as 'f'",
                 name,
             )
-        return arrays["v"], arrays["f"]
-
-
-def _read_scene(file: Path, name: str) -> tuple[Floats, Ints, list[Repair]]:
-    """Vertices, triangles and notes of all surfaces in a file that trimesh reads."""
-    import trimesh
-
-    content, kind = file.read_bytes(), file.suffix.lower()[1:]
-    if b"KHR_draco_mesh_compression" in content:
-        raise MeshError("it is compressed with Draco", "save it again without compression", name)
-    options: dict[str, Any] = {"process": False, "maintain_order": True}
-    loadable: Any = str(file)
-    if kind == "stl":
-        options["file_type"] = kind
-        loadable = BytesIO(_exact_stl(content))
-    chatter = logging.getLogger("trimesh")
-    was_disabled, chatter.disabled = chatter.disabled, True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            scene = trimesh.load_scene(loadable, **options)
-    finally:
-        chatter.disabled = was_disabled
-    points, triangles = [np.empty((0, 3))], [np.empty((0, 3), np.int64)]
-    n, n_loose = 0, 0
-    for node in scene.graph.nodes_geometry:
-        transform, key = scene.graph[node]
-        part = scene.geometry[key]
-        vertices = np.asarray(part.vertices, np.float64)
-        faces = np.asarray(getattr(part, "faces", np.empty((0, 3))), np.int64)
-        if len(faces) == 0:
-            n_loose += len(vertices)
-            continue
-        outside = np.argwhere((faces < 0) | (faces >= len(vertices)))
-        if len(outside):
-            f, k = outside[0]
-            raise MeshError(
-                f"face {f} uses vertex {faces[f, k]}, but the vertices are numbered 0 to {len(vertices) - 1}",
-                "remove the face, or number the vertices from 0",
-                name,
-            )
-        if not np.array_equal(transform, np.eye(4)):
-            vertices = vertices @ transform[:3, :3].T + transform[:3, 3]
-            if np.linalg.det(transform[:3, :3]) < 0:
-                faces = faces[:, ::-1]
-        points.append(vertices)
-        triangles.append(faces + n)
-        n += len(vertices)
-    if len(triangles) == 1 and not n_loose:
-        raise MeshError(
-            f"no triangles were found in this {kind.upper()} file", "check that it is complete and of that kind", name
-        )
-    if len(triangles) == 1:
-        raise MeshError(
-            f"there are {n_loose} vertices and no faces (a point cloud or lines)",
-            "give triangles, e.g. by reconstructing a surface first",
-            name,
-        )
-    notes = [Repair("points and lines left out", n_loose)] if n_loose else []
-    return np.concatenate(points), np.concatenate(triangles), notes
-
-
-def _exact_stl(content: bytes) -> bytes:
-    """A binary STL without trailing bytes, or a text STL in plain letters."""
-    n = int.from_bytes(content[80:84], "little")
-    if n > 0 and len(content) >= 84 + 50 * n and b"facet" not in content[84:600]:
-        return content[: 84 + 50 * n]
-    if b"facet" in content[:2000]:
-        return content.decode("latin-1").encode("ascii", "replace")
-    return content
+        vertices, faces = arrays["v"], arrays["f"]
+    if faces.ndim == 2 and faces.shape[1] > 3 and faces.dtype.kind in "iu":
+        return vertices, *triangulated(*flattened(faces), checked_vertices(vertices, name))
+    return vertices, faces, []
 
 
 def _with_notes(mesh: TriangleMesh, notes: list[Repair]) -> TriangleMesh:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from gaugenet.meshes.mesh import MeshError, Repair
+from gaugenet.meshes.polygons import flattened, triangulated
 from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
 
@@ -17,16 +18,15 @@ from gaugenet.meshes.validation import Floats
 def parse_obj(text: str, source: str) -> tuple[Floats, Ints, list[Repair]]:
     """Vertices [V, 3], triangles [F, 3] and what is worth a report.
 
-    Polygons become fans of triangles from their first corner. An index may be negative: −1 is the last vertex
+    Polygons are cut into triangles (`meshes.polygons`). An index may be negative: −1 is the last vertex
     so far.
 
     Raises:
         MeshError: a line cannot be read, or uses a vertex that the file does not have; it names the line.
     """
     positions: list[tuple[float, float, float]] = []
-    triangles: list[tuple[int, int, int]] = []
+    polygons: list[list[int]] = []
     lines: list[int] = []
-    n_polygons = n_short = 0
     for number, line in _logical_lines(text):
         key, _, rest = line.partition(" ")
         try:
@@ -34,35 +34,28 @@ def parse_obj(text: str, source: str) -> tuple[Floats, Ints, list[Repair]]:
                 x, y, z = rest.split()[:3]
                 positions.append((float(x), float(y), float(z)))
             elif key == "f" or key == "fo":
-                corner = [_vertex(word, len(positions)) for word in rest.split()]
-                n_short += len(corner) < 3
-                n_polygons += len(corner) > 3
-                for k in range(1, len(corner) - 1):
-                    triangles.append((corner[0], corner[k], corner[k + 1]))
-                    lines.append(number)
+                polygons.append([_vertex(word, len(positions)) for word in rest.split()])
+                lines.append(number)
         except ValueError as error:
             raise MeshError(
                 f"line {number} cannot be read: {line[:60]!r}",
-                "a vertex is 'v x y z', a face 'f 1 2 3'",
+                "a vertex is 'v x y z' with points as decimal marks, a face 'f 1 2 3'",
                 source,
             ) from error
-    report = []
-    if n_polygons:
-        report.append(Repair("polygons cut into triangles", n_polygons))
-    if n_short:
-        report.append(Repair("faces with fewer than three corners skipped", n_short))
-    if n_short and not triangles:
-        raise MeshError(f"all {n_short} faces have fewer than three corners", "give triangles or polygons", source)
-    faces = np.array(triangles, np.int64).reshape(-1, 3)
-    wrong = np.argwhere((faces < 0) | (faces >= len(positions)))
+    points = np.array(positions, np.float64).reshape(-1, 3)
+    corners, sizes = flattened(polygons)
+    wrong = np.flatnonzero((corners < 0) | (corners >= len(points)))
     if len(wrong):
-        f, k = wrong[0]
+        number = lines[int(np.searchsorted(np.cumsum(sizes), wrong[0], "right"))]
         raise MeshError(
-            f"line {lines[f]} uses vertex {faces[f, k] + 1}, but the file has {len(positions)} vertices",
+            f"line {number} uses vertex {corners[wrong[0]] + 1}, but the file has {len(points)} vertices",
             "number the vertices from 1, or backwards from -1",
             source,
         )
-    return np.array(positions, np.float64).reshape(-1, 3), faces, report
+    if len(sizes) and sizes.max() < 3:
+        raise MeshError(f"all {len(sizes)} faces have fewer than three corners", "give triangles or polygons", source)
+    faces, report = triangulated(corners, sizes, points)
+    return points, faces, report
 
 
 def _vertex(word: str, so_far: int) -> int:
@@ -77,7 +70,7 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     """(number, text) of each line with comments cut off, continuations joined and white space made single."""
     out: list[tuple[int, str]] = []
     held, start = "", 0
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"), 1):
         line = raw.partition("#")[0].strip() if "#" in raw else raw.strip()
         if held:
             line, number = f"{held} {line}", start

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gaugenet.meshes.encoding import plain
 from gaugenet.meshes.mesh import MeshError, Repair
-from gaugenet.meshes.polygons import triangulated
+from gaugenet.meshes.polygons import flattened, triangulated
 from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
 
@@ -16,11 +17,12 @@ _HEADER = re.compile(rb"(?:\s|#[^\n]*\n)*(ST)?(C)?(N)?(4)?(n)?OFF\b[ \t]*(BINARY
 
 
 def parse_off(content: bytes, source: str) -> tuple[Floats, Ints, list[Repair]]:
-    """Vertices [V, 3], triangles [F, 3] and what is worth a report; polygons become fans of triangles.
+    """Vertices [V, 3], triangles [F, 3] and what is worth a report; polygons become triangles.
 
     Raises:
         MeshError: the header is missing, or the numbers that it promises are not there.
     """
+    content = plain(content)
     header = _HEADER.match(content)
     if header is None or header.group(4) or header.group(5):
         raise MeshError("the file does not start with OFF", "save it again as OFF with x, y, z or as OBJ", source)
@@ -28,14 +30,16 @@ def parse_off(content: bytes, source: str) -> tuple[Floats, Ints, list[Repair]]:
         positions, polygons = _binary(content[header.end() :].lstrip(b" \t\r")[1:], source)
     else:
         positions, polygons = _text(content[header.end() :].decode("latin-1"), source)
-    faces, report = triangulated(polygons)
+    faces, report = triangulated(*flattened(polygons), positions)
     return positions, faces, report
 
 
 def _text(text: str, source: str) -> tuple[Floats, Sequence[Sequence[int]]]:
-    lines = [line for line in (raw.partition("#")[0].split() for raw in text.splitlines()) if line]
+    lines = [line for line in (raw.partition("#")[0].split() for raw in text.replace("\r", "\n").split("\n")) if line]
     try:
         n_vertices, n_faces = int(lines[0][0]), int(lines[0][1])
+        if n_vertices < 0 or n_faces < 0:
+            raise ValueError(f"a count is negative: {n_vertices} {n_faces}")
         rows, tails = lines[1 : 1 + n_vertices], lines[1 + n_vertices : 1 + n_vertices + n_faces]
         if len(rows) < n_vertices or len(tails) < n_faces:
             raise MeshError(
@@ -50,7 +54,8 @@ def _text(text: str, source: str) -> tuple[Floats, Sequence[Sequence[int]]]:
     except (ValueError, IndexError) as error:
         if isinstance(error, MeshError):
             raise
-        raise MeshError(f"a number cannot be read ({error})", "check its counts and columns", source) from error
+        problem = f"a number cannot be read ({str(error)[:80]})"
+        raise MeshError(problem, "check its counts and columns; decimal marks are points", source) from error
     return positions, polygons
 
 
@@ -81,4 +86,6 @@ def _binary_as(data: bytes, order: str, coloured: bool) -> tuple[Floats, Sequenc
         at = end + (1 + words[end] if coloured else 0)
     if at != len(words):
         return None
-    return np.frombuffer(data, f"{order}f4", 3 * n_vertices, 12).astype(np.float64).reshape(-1, 3), polygons
+    with np.errstate(invalid="ignore"):
+        positions = np.frombuffer(data, f"{order}f4", 3 * n_vertices, 12).astype(np.float64)
+    return positions.reshape(-1, 3), polygons

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gaugenet.meshes.encoding import plain
 from gaugenet.meshes.mesh import MeshError, Repair
-from gaugenet.meshes.polygons import triangulated
+from gaugenet.meshes.polygons import flattened, triangulated, whole
 from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
 
@@ -41,6 +42,7 @@ def parse_ply(content: bytes, source: str) -> tuple[Floats, Ints, list[Repair]]:
     Raises:
         MeshError: the header makes no sense, the data end early, or there are no vertices.
     """
+    content = plain(content)
     order, elements, start = _header(content, source)
     read = _text_rows if order == "" else _binary_rows
     data: Any = content[start:].split() if order == "" else memoryview(content)[start:]
@@ -58,11 +60,16 @@ def parse_ply(content: bytes, source: str) -> tuple[Floats, Ints, list[Repair]]:
     vertex = columns.get("vertex", {})
     if not all(axis in vertex for axis in "xyz"):
         raise MeshError("it has no vertices with x, y and z", "write it again with positions", source)
-    positions = np.stack([np.asarray(vertex[axis], np.float64) for axis in "xyz"], 1)
-    faces, report = triangulated(_lists(columns.get("face", {})))
-    strips = _lists(columns.get("tristrips", {}))
+    with np.errstate(invalid="ignore"):
+        positions = np.stack([np.asarray(vertex[axis], np.float64) for axis in "xyz"], 1)
+    try:
+        polygons = flattened(_lists(columns.get("face", {})))
+        strips = [whole(s) for s in _lists(columns.get("tristrips", {}))]
+    except ValueError as error:
+        raise MeshError(str(error), "write its faces again, with integers", source) from error
+    faces, report = triangulated(*polygons, positions)
     if len(strips):
-        faces = np.concatenate([faces, *(_unrolled(np.asarray(s, np.int64)) for s in strips)])
+        faces = np.concatenate([faces, *(_unrolled(s) for s in strips)])
         report.append(Repair("triangle strips unrolled", len(strips)))
     return positions, faces, report
 
@@ -110,7 +117,7 @@ def _binary_rows(data: memoryview, at: int, element: _Element, order: str) -> tu
             continue
         # all lists are taken to be as long as in the first row, and the guess is checked
         so_far = np.dtype(row).itemsize if row else 0
-        length = int(np.frombuffer(data, order + p.count_type, 1, at + so_far)[0])
+        length = _length(np.frombuffer(data, order + p.count_type, 1, at + so_far)[0])
         row += [(f"{k}n", order + p.count_type), (str(k), order + p.type, (length,))]
     layout = np.dtype(row)
     if at + layout.itemsize * element.size <= len(data):
@@ -128,7 +135,7 @@ def _ragged_rows(data: memoryview, at: int, element: _Element, order: str) -> tu
         for p, (kind, counter), column in zip(element.properties, types, columns):
             length = 1
             if p.count_type:
-                length = int(np.frombuffer(data, counter, 1, at)[0])
+                length = _length(np.frombuffer(data, counter, 1, at)[0])
                 at += counter.itemsize
             values = np.frombuffer(data, kind, length, at) if length > 0 else np.empty(0, kind)
             at += values.nbytes
@@ -145,16 +152,32 @@ def _text_rows(words: list[bytes], at: int, element: _Element, order: str) -> tu
     for _ in range(element.size):
         for p, column in zip(element.properties, columns):
             if p.count_type:
-                length = int(words[at])
+                length = _length(words[at])
                 values = words[at + 1 : at + 1 + length]
                 if len(values) < length:
                     raise IndexError("the data end early")
-                column.append([int(float(w)) for w in values])
+                column.append([_number(w) for w in values])
                 at += 1 + length
             else:
                 column.append(float(words[at]))
                 at += 1
     return {p.name: column for p, column in zip(element.properties, columns)}, at
+
+
+def _length(word: Any) -> int:
+    length = int(word)
+    if length < 0:
+        raise ValueError("the length of a list is negative")
+    return length
+
+
+def _number(word: bytes) -> int | float:
+    """The whole number that a word stands for, exactly; another number as it is (some lists are texture
+    coordinates)."""
+    try:
+        return int(word)
+    except ValueError:
+        return float(word)
 
 
 def _lists(columns: dict[str, Any]) -> Any:

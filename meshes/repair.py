@@ -28,6 +28,7 @@ from gaugenet.meshes.validation import (
     checked_gluing,
     checked_positions,
     checked_vertices,
+    point_cloud,
     triangle_slack,
 )
 
@@ -58,13 +59,9 @@ def mesh_from_arrays(
     positions, triangles = checked_vertices(vertices, name), checked_faces(faces, name)
     n_file = len(positions)
     if len(triangles) == 0:
-        raise MeshError(
-            f"there are {n_file} vertices and no faces (a point cloud or lines)"
-            if n_file
-            else "there is nothing in it",
-            "give triangles, e.g. by reconstructing a surface first",
-            name,
-        )
+        if n_file:
+            raise point_cloud(n_file, name)
+        raise MeshError("there is nothing in it", "give vertices and triangles", name)
     check_range(triangles, n_file, name)
     report: list[Repair] = []
     positions = checked_positions(positions, triangles, report, name)
@@ -110,7 +107,7 @@ def mesh_from_arrays(
             )
         )
 
-    lengths = _edge_lengths(points, triangles)
+    lengths = _edge_lengths(points, triangles, name)
     triangles, twin, flipped, lengths = _oriented(triangles, twin, flipped, lengths, report)
     if not lengths.max() > 0:
         raise MeshError("all faces are points: every edge has length 0", "check the positions of the vertices", name)
@@ -161,11 +158,18 @@ def mollified(lengths: Floats, twin: Ints) -> tuple[Floats, int]:
     return out + float(np.maximum(goal - triangle_slack(out), 0.0).max()), n_bad
 
 
-def _edge_lengths(points: Floats, triangles: Ints) -> Floats:
+def _edge_lengths(points: Floats, triangles: Ints, name: str) -> Floats:
     """[F, 3] lengths; scaled first, because squares of coordinates under- or overflow at extreme units."""
-    edges = points[np.roll(triangles, -1, axis=1)] - points[triangles]
-    unit = float(np.abs(edges).max()) or 1.0
-    lengths: Floats = np.linalg.norm(edges / unit, axis=2) * unit
+    with np.errstate(over="ignore"):
+        edges = points[np.roll(triangles, -1, axis=1)] - points[triangles]
+    unit = float(np.abs(edges).max())
+    if unit > 0 and not 1e-280 < unit < 1e280:
+        raise MeshError(
+            f"its longest edge is about {unit:.0e} long, at the end of what a number can hold",
+            "check its largest coordinates, or give them in another unit",
+            name,
+        )
+    lengths: Floats = np.linalg.norm(edges / (unit or 1.0), axis=2) * unit
     return lengths
 
 

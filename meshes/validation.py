@@ -22,9 +22,22 @@ def triangle_slack(lengths: Floats) -> Floats:
     return slack
 
 
+def point_cloud(n: int, name: str) -> MeshError:
+    """The refusal of vertices without faces."""
+    return MeshError(
+        f"there are {n} vertices and no faces (a point cloud or lines)",
+        "gn.point_cloud_geometry takes points as they are; for a mesh give triangles, e.g. by reconstructing a surface",
+        name,
+    )
+
+
 def checked_vertices(vertices: ArrayLike, name: str) -> Floats:
     try:
-        positions = np.array(vertices, dtype=np.float64, order="C")
+        given = np.asarray(vertices)
+        if given.dtype.kind not in "fiub" and given.size:
+            raise TypeError(f"positions of type {given.dtype}")
+        with np.errstate(over="ignore"):
+            positions = np.array(given, dtype=np.float64, order="C")
     except (TypeError, ValueError) as error:
         raise MeshError("the vertices are not numbers", "give an array [V, 3] of real numbers", name) from error
     if positions.size == 0:
@@ -51,6 +64,8 @@ def checked_faces(faces: ArrayLike, name: str) -> Ints:
             "give triangles, three indices each",
             name,
         )
+    if triangles.dtype == np.uint64:
+        triangles = np.minimum(triangles, np.uint64(2**62))
     if triangles.dtype.kind not in "iu":
         raise MeshError(
             f"expected whole numbers as vertex indices, got {triangles.dtype}",
