@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
@@ -22,6 +23,10 @@ class Grid(NamedTuple):
     """[V, 2] coordinates of each vertex in the rectangle."""
     corners: Floats
     """[F, 3, 2] coordinates of each corner, unrolled so that a face never jumps across a seam."""
+    twin: Ints
+    """[3 F] gluing of the half-edges; it holds with few cells as well, where vertex pairs name several edges."""
+    twin_flipped: NDArray[np.bool_]
+    """[3 F] True on the edges across which a glide was glued."""
 
     @property
     def edge_lengths(self) -> Floats:
@@ -41,6 +46,7 @@ def rectangle(
     closed: bool = False,
     jitter: float = 0.0,
     seed: int = 0,
+    intrinsic: bool = False,
 ) -> Grid:
     """n × m cells over 0 ≤ u ≤ length, −width/2 ≤ v ≤ width/2.
 
@@ -50,11 +56,13 @@ def rectangle(
         closed: whether v = width/2 is glued to v = −width/2.
         jitter: interior vertices move by up to this part of a cell along each axis, boundary vertices along
             the boundary; the diagonals are then drawn at random, otherwise they alternate.
+        intrinsic: whether the grid will be glued by its half-edges, so that one cell is enough; otherwise a glued
+            side has at least 4.
 
     Raises:
         ValueError: too few cells for a glued side, or a jitter that could fold the grid.
     """
-    least_n, least_m = (1 if seam == "open" else 4), (4 if closed else 1)
+    least_n, least_m = (1 if seam == "open" or intrinsic else 4), (4 if closed and not intrinsic else 1)
     if n < least_n or m < least_m:
         raise ValueError(f"expected at least {least_n} × {least_m} cells, got {n} × {m}")
     if not 0 <= jitter < 0.25:
@@ -85,7 +93,29 @@ def rectangle(
     first = np.where(falling[:, None], np.stack([a, b, d], 1), np.stack([a, b, c], 1))
     second = np.where(falling[:, None], np.stack([b, c, d], 1), np.stack([a, c, d], 1))
     cells = np.stack([first, second], 1).reshape(-1, 3)
-    return Grid(vertex[cells].astype(np.int64), uv, place[cells])
+    twin, flipped = _glued(np.stack([ci, cj], 1)[cells], n, m, seam, closed)
+    return Grid(vertex[cells].astype(np.int64), uv, place[cells], twin, flipped)
+
+
+def _glued(corners: Ints, n: int, m: int, seam: Seam, closed: bool) -> tuple[Ints, NDArray[np.bool_]]:
+    """Twins [3 F] and their flips, of faces with the grid positions `corners` [F, 3, 2].
+
+    An edge is known by its middle, in half cells.
+    """
+    i, j = (corners + np.roll(corners, -1, axis=1)).reshape(-1, 2).T
+    across = (i == 2 * n) & (seam != "open")
+    mirrored = across & (seam == "glide")
+    i, j = np.where(across, 0, i), np.where(mirrored, 2 * m - j, j)
+    _, edge, count = np.unique(
+        i * (2 * m + 1) + (j % (2 * m) if closed else j), return_inverse=True, return_counts=True
+    )
+    twin = np.full(len(edge), -1, np.int64)
+    inner = np.flatnonzero(count[edge] == 2)
+    a, b = inner[np.argsort(edge[inner], kind="stable")].reshape(-1, 2).T
+    twin[a], twin[b] = b, a
+    flipped = np.zeros(len(edge), bool)
+    flipped[a] = flipped[b] = mirrored[a] | mirrored[b]
+    return twin, flipped
 
 
 def cone_rings(n: int, sin_half_angle: float, jitter: float, seed: int) -> tuple[Ints, Floats, Floats]:
@@ -134,6 +164,26 @@ def icosahedron_faces() -> tuple[Floats, Ints]:
     points = np.concatenate([points, np.roll(points, 1, axis=1), np.roll(points, 2, axis=1)])
     points /= np.linalg.norm(points[0])
     return points, hull_faces(points)
+
+
+def icosphere(subdivisions: int) -> tuple[Floats, Ints]:
+    """Vertices on the unit sphere and faces of the icosahedron, subdivided."""
+    vertices, faces = icosahedron_faces()
+    for _ in range(checked_subdivisions(subdivisions)):
+        vertices, faces = subdivided(vertices, faces)
+        vertices /= np.linalg.norm(vertices, axis=1, keepdims=True)
+    return vertices, faces
+
+
+def checked_subdivisions(subdivisions: int) -> int:
+    """The same number.
+
+    Raises:
+        ValueError: it is not from 0 to 8.
+    """
+    if not 0 <= subdivisions <= 8:
+        raise ValueError(f"expected 0 to 8 subdivisions, got {subdivisions}")
+    return subdivisions
 
 
 def hull_faces(points: Floats) -> Ints:

@@ -6,6 +6,7 @@ import pytest
 from gaugenet.meshes import shapes
 from gaugenet.meshes.fans import build_fans, corner_angles, face_areas, vertex_areas
 from gaugenet.meshes.mesh import TriangleMesh
+from gaugenet.meshes.shapes import named_surface
 from gaugenet.meshes.topology import euler_characteristic
 
 
@@ -20,22 +21,31 @@ def test_face_areas():
     np.testing.assert_allclose(face_areas(np.array([[3.0, 4.0, 5.0], [2.0, 1.0, 1.0]])), [6.0, 0.0], atol=1e-14)
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        shapes.sphere(sampling="random", n=200),
-        shapes.torus(12, 8, jitter=0.2),
-        shapes.klein_bottle(10, 6, developed=True, jitter=0.2),
-        shapes.projective_plane(2),
-        shapes.mobius_strip(12, 4, jitter=0.2),
-        shapes.cone(6),
-    ],
-    ids=lambda s: s.mesh.name,
-)
-def test_gauss_bonnet(shape):
-    fans = build_fans(shape.mesh)
+SURFACES = {
+    **{name: named_surface(name) for name in shapes.SURFACES},
+    **{f"{name}, developed": named_surface(name, developed=True, jitter=0.2) for name in ("cylinder", "cone")},
+    **{f"{name}, developed": named_surface(name, developed=True) for name in ("mobius_strip", "klein_bottle")},
+    "random sphere": shapes.sphere(sampling="random", n=300),
+    "icosphere, 10k": shapes.sphere(subdivisions=5),
+    "rough torus": shapes.torus(40, 16, jitter=0.24),
+    "torus of one vertex": shapes.flat_torus(1, 1),
+    "Klein bottle of one vertex": shapes.klein_bottle(1, 1, developed=True),
+    "Möbius strip of two faces": shapes.mobius_strip(1, 1, developed=True),
+    "projective plane of six vertices": shapes.projective_plane(0),
+    "genus 2 of two vertices": shapes.hyperbolic_surface(0),
+    "rough surface of genus 2": shapes.hyperbolic_surface(4, jitter=0.24),
+}
+CHI = {"flat_patch": 1, "cone": 1, "sphere": 2, "icosahedron": 2, "projective_plane": 1, "hyperbolic_surface": -2}
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_gauss_bonnet(name):
+    """Σ (2π - Θ) inside + Σ (π - Θ) on the boundary = 2π χ."""
+    mesh = SURFACES[name].mesh
+    assert euler_characteristic(mesh) == CHI.get(mesh.name, 0)
+    fans = build_fans(mesh)
     defect = np.where(fans.boundary, np.pi, 2 * np.pi) - fans.total_angle
-    assert defect.sum() == pytest.approx(2 * np.pi * euler_characteristic(shape.mesh), abs=1e-10)
+    assert defect.sum() == pytest.approx(2 * np.pi * euler_characteristic(mesh), abs=1e-10)
 
 
 def test_fans_are_ordered_and_complete():
