@@ -14,6 +14,7 @@ from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, search_limits
 from gaugenet.meshes.quadrature import quadrature_weights
+from gaugenet.meshes.validation import check_unit
 
 if TYPE_CHECKING:
     from gaugenet.meshes.fans import CornerFans
@@ -63,6 +64,7 @@ def compute_geometry(
         multiples of 2π/N (to 1e-9; they are then set to exact multiples), 0 if there is none.
 
     Raises:
+        MeshError: the unit of the mesh is such that areas do not fit into `dtype`.
         ValueError: an argument is not as described, or a neighbourhood by radius is absurdly large.
     """
     from gaugenet.meshes.fans import build_fans, vertex_areas
@@ -75,6 +77,8 @@ def compute_geometry(
         raise ValueError(f"a geometry is torch.float32 or torch.float64, got {dtype}")
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1 or None, got {threads}")
+    number = torch.finfo(dtype)
+    check_unit(mesh.edge_lengths, number.tiny, number.max, str(dtype), mesh.name)
     fans = build_fans(mesh, handedness)
     frames = None if mesh.vertices is None else extrinsic_frames(mesh.vertices, fans)
     turn = _gauge(fans, frames, reference, frame_direction)

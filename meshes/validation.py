@@ -51,6 +51,24 @@ def checked_vertices(vertices: ArrayLike, name: str) -> Floats:
     return positions
 
 
+def check_unit(lengths: Floats, smallest: float, largest: float, dtype: str, name: str) -> None:
+    """Refuse edges whose squares, the size of areas, are outside of what a dtype holds (about 1e-19 to 1e18 long for
+    float32, 1e-154 to 1e153 for float64).
+
+    Args:
+        lengths: [F, 3] edge lengths.
+        smallest, largest: positive normal numbers of the dtype.
+        dtype, name: stand in the error.
+    """
+    longest, mean = float(lengths.max(initial=0.0)), float(lengths.mean()) if lengths.size else 1.0
+    if longest > (largest / 64) ** 0.5 or mean < (64 * smallest) ** 0.5:
+        raise MeshError(
+            f"its edges are {mean:.1e} long in the mean and {longest:.1e} at most, so areas do not fit into {dtype}",
+            "scale the vertices until edges are about 1 long, or use dtype=torch.float64",
+            name,
+        )
+
+
 def checked_faces(faces: ArrayLike, name: str) -> Ints:
     try:
         triangles = np.asarray(faces)
