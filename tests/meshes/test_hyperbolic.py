@@ -1,5 +1,6 @@
 """The hyperbolic plane and its quotient of genus 2, against integration, words of the group and the mesh itself."""
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -150,9 +151,12 @@ def test_edges_are_geodesics_of_the_closed_form():
 def test_computed_geometry_converges_to_the_closed_form(closed_form_errors):
     """κ = 1: at the 95th percentile r ≤ 0.3 h², θ ≤ 0.5 h², g ≤ h², with h the median edge; second order."""
     found = []
-    for level in (2, 3, 4):
+    for level in (3, 4, 5):
         shape = shapes.hyperbolic_surface(level)
         h = float(np.median(shape.mesh.edge_lengths))
+        # for neighbours this near, fewer images of the source can be the nearest
+        near = HyperbolicForm(shape.closed_form.z, deck_group(2 * np.arccosh((1 + np.sqrt(2)) ** 2) + 4 * h))
+        shape = dataclasses.replace(shape, closed_form=near)
         g = compute_geometry(shape.mesh, Radius(3 * h), dtype=torch.float64)
         errors = closed_form_errors(g, shape, keep=np.random.default_rng(0).random(g.n_vertices) < 200 / g.n_vertices)
         assert errors.flips == 0
