@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gaugenet.meshes.fans import CornerFans
 
 Mode = Literal["smooth", "polyhedral"]
+Method = Literal["unfolding", "vector-heat", "affine-local", "affine-adaptive"]
 Reference = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 _HIGHEST_ORDER = 12
@@ -30,6 +31,7 @@ def compute_geometry(
     mesh: TriangleMesh,
     neighborhood: Neighborhood = Nearest(24),  # noqa: B008  (immutable)
     *,
+    method: Method = "unfolding",
     mode: Mode = "smooth",
     handedness: NDArray[np.int64] | None = None,
     reference: Reference | None = None,
@@ -46,6 +48,9 @@ def compute_geometry(
     Args:
         mesh: a validated surface.
         neighborhood: `Nearest(k)` or `Radius(...)`.
+        method: "unfolding" is exact on the polyhedron, local and works on every surface. The others are potpourri3d's
+            strategies for the same (`gaugenet.meshes.vector_heat`), for comparison: two solves over the whole surface
+            per vertex; embedded, two-sided surfaces only.
         mode: "smooth" where the mesh samples a smooth surface; "polyhedral" where the polyhedron itself is meant. On a
             flat surface with cone points, polyhedral transporters between the other vertices lie in C_N in a suitable
             gauge (flat icosahedron: C6).
@@ -70,9 +75,12 @@ def compute_geometry(
     from gaugenet.meshes.fans import build_fans, vertex_areas
     from gaugenet.meshes.log_map import all_log_maps
     from gaugenet.meshes.transport import turn_frames
+    from gaugenet.meshes.vector_heat import heat_log_maps
 
     if mode not in ("smooth", "polyhedral"):
         raise ValueError(f'mode is "smooth" or "polyhedral", got {mode!r}')
+    if method != "unfolding" and mode != "smooth":
+        raise ValueError(f'mode "polyhedral" needs method "unfolding", got {method!r}')
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"a geometry is torch.float32 or torch.float64, got {dtype}")
     if threads is not None and threads < 1:
@@ -81,9 +89,12 @@ def compute_geometry(
     check_unit(mesh.edge_lengths, number.tiny, number.max, str(dtype), mesh.name)
     fans = build_fans(mesh, handedness)
     frames = None if mesh.vertices is None else extrinsic_frames(mesh.vertices, fans)
-    turn = _gauge(fans, frames, reference, frame_direction)
+    turn = gauge_turn(fans, frames, reference, frame_direction)
     radius, most = search_limits(neighborhood, fans.unit)
-    maps = all_log_maps(fans, radius, most, smooth=mode == "smooth", threads=threads)
+    if method == "unfolding":
+        maps = all_log_maps(fans, radius, most, smooth=mode == "smooth", threads=threads)
+    else:
+        maps = heat_log_maps(mesh, fans, radius, most, method)
 
     target = np.repeat(np.arange(fans.n_vertices), np.diff(maps.row_ptr))
     source = maps.source.astype(np.int64)
@@ -115,7 +126,7 @@ def compute_geometry(
     )
 
 
-def _gauge(
+def gauge_turn(
     fans: CornerFans,
     frames: NDArray[np.float64] | None,
     reference: Reference | None,
