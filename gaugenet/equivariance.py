@@ -54,16 +54,31 @@ class EquivarianceReport:
 def random_gauge(
     group: StructureGroup | str, geometry: MeshGeometry, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """A different random element of the group at every vertex: angle [V] in radians, flip [V] of ±1."""
-    group = StructureGroup.parse(group)
-    angle, flip = group.sample(geometry.n_vertices, generator=generator, dtype=geometry.dtype)
+    """A different random element of the group at every target: angle [V] in radians, flip [V] of ±1."""
+    return _random_elements(group, geometry.n_vertices, geometry, generator)
+
+
+def _random_elements(
+    group: StructureGroup | str, n: int, geometry: MeshGeometry, generator: torch.Generator | None
+) -> tuple[Tensor, Tensor]:
+    angle, flip = StructureGroup.parse(group).sample(n, generator=generator, dtype=geometry.dtype)
     return angle.to(geometry.device), flip.to(geometry.device)
 
 
-def gauge_transform(geometry: MeshGeometry, group: StructureGroup | str, angle: Tensor, flip: Tensor) -> MeshGeometry:
+def gauge_transform(
+    geometry: MeshGeometry,
+    group: StructureGroup | str,
+    angle: Tensor,
+    flip: Tensor,
+    source_angle: Tensor | None = None,
+    source_flip: Tensor | None = None,
+) -> MeshGeometry:
     """`geometry.transform`, which still admits a finite group afterwards if it did before and h is in the group."""
     group = StructureGroup.parse(group)
-    moved = geometry.transform(angle, flip if group.has_reflections else None)
+    if not group.has_reflections:
+        moved = geometry.transform(angle, None, source_angle)
+    else:
+        moved = geometry.transform(angle, flip, source_angle, source_flip)
     if group.is_continuous or not group.contains(StructureGroup.parse(geometry.structure_group)):
         return moved
     return moved.replace(rotation_order=group.rotation_order)
@@ -82,8 +97,10 @@ def audit(
 ) -> EquivarianceReport:
     """Measure f(h·x, h·geometry) = h·f(x, geometry) with a different random h at every vertex.
 
+    Between two levels, x belongs to the sources and f(x, geometry) to the targets, and each have gauges of their own.
+
     Args:
-        module: f, called as ``module(x, geometry)`` with x [V, in_type.dim]; an `nn.Module` is audited in evaluation
+        module: f, called as ``module(x, geometry)`` with x [S, in_type.dim]; an `nn.Module` is audited in evaluation
             mode as a copy, yours is not touched.
         in_type, out_type: how input and output transform; of one structure group.
         geometry: a surface in a gauge that the group admits; its dtype is the dtype of the test.
@@ -111,16 +128,19 @@ def audit(
     error = sensitivity = 0.0
     with torch.no_grad():
         for _ in range(trials):
-            x = torch.randn(geometry.n_vertices, in_type.dim, generator=generator, dtype=geometry.dtype)
+            x = torch.randn(geometry.n_sources, in_type.dim, generator=generator, dtype=geometry.dtype)
             x = x.to(geometry.device)
             angle, flip = random_gauge(group, geometry, generator)
+            at_sources = (angle, flip)
+            if geometry.is_cross_level:
+                at_sources = _random_elements(group, geometry.n_sources, geometry, generator)
             before = module(x, geometry)
             scale = float(before.abs().max())
             if not (scale > 0 and math.isfinite(scale)):
                 raise ValueError(f"the largest output of the module is {scale}: a relative error has no meaning")
             expected = out_type.transform(before, angle, flip)
-            moved = gauge_transform(geometry, group, angle, flip)
-            after = module(in_type.transform(x, angle, flip), moved)
+            moved = gauge_transform(geometry, group, angle, flip, *(at_sources if geometry.is_cross_level else ()))
+            after = module(in_type.transform(x, *at_sources), moved)
             off = float((after - expected).abs().max()) / scale
             # max() would drop a NaN, and with it the error
             error = max(error, off) if math.isfinite(off) else math.inf

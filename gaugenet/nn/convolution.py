@@ -12,7 +12,7 @@ from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.edges import check_admissible, edge_aligned_edges, harmonic_edges
 from gaugenet.nn.self_interaction import SelfInteraction
 from gaugenet.radial import RadialBasis
-from gaugenet.steerable import KernelBasis
+from gaugenet.steerable import KernelBasis, default_max_harmonic
 
 
 class GaugeConv(nn.Module):
@@ -24,6 +24,15 @@ class GaugeConv(nn.Module):
     K(g v) = ρ_out(g) K(v) ρ_in(g)⁻¹ for all g in the structure group G, times radial functions of |v| / R_p; S is an
     intertwiner (the kernel at v = 0) and b a bias on the invariant channels. Weiler et al. 2021, Coordinate
     Independent Convolutional Networks, gauge-steerable kernels; de Haan et al. 2021 for SO(2) on meshes.
+
+    On a geometry between two levels (`MeshGeometry.source_ptr`, `gaugenet.meshes.hierarchy`) this is the strided or
+    transposed convolution. A target then need not be a source, and S acts on what the sources say about f at p, their
+    mean after transport:
+
+        out[p] = Σ_q w_q K(log_p q) ρ_in(g_{p←q}) f[q] + S Σ_q w_q ρ_in(g_{p←q}) f[q] + b
+
+    which is no second sum, since the radial functions sum to 1: S is added to the weight. A source in the place of its
+    target is an edge with r = 0 and takes part with K(0), an intertwiner (`gaugenet.nn.edges`).
 
     Args:
         in_type, out_type: field types of one structure group.
@@ -62,16 +71,25 @@ class GaugeConv(nn.Module):
         self.bias = InvariantBias(out_type) if bias else None
 
     def forward(self, x: Tensor, geometry: MeshGeometry) -> Tensor:
-        """[V, in_type.dim] coefficients in the frames of the geometry → [V, out_type.dim]."""
-        if x.ndim != 2 or x.shape != (geometry.n_vertices, self.in_type.dim):
+        """[S, in_type.dim] coefficients in the frames of the sources → [V, out_type.dim] in those of the targets.
+
+        Raises:
+            ValueError: x has the wrong shape, or the structure group of the layer does not admit the surface.
+        """
+        if x.ndim != 2 or x.shape != (geometry.n_sources, self.in_type.dim):
+            where = "at the sources of this geometry" if geometry.is_cross_level else "on this geometry"
             raise ValueError(
-                f"expected features [{geometry.n_vertices}, {self.in_type.dim}] ({self.in_type}) on this geometry, "
+                f"expected features [{geometry.n_sources}, {self.in_type.dim}] ({self.in_type}) {where}, "
                 f"got {list(x.shape)}"
             )
         edges = self.edges(geometry)
         weight = self.basis.expand(self.coefficients)
+        if self.self_interaction is not None and geometry.is_cross_level:
+            # the first scalars are the radial functions alone, in both forms
+            constant = torch.arange(weight.shape[0], device=weight.device) < self.radial.n
+            weight = weight + constant[:, None, None] * self.self_interaction.weight
         out = transport_conv(x, weight, edges, self.in_type.transport_blocks, self.out_type.transport_blocks)
-        if self.self_interaction is not None:
+        if self.self_interaction is not None and not geometry.is_cross_level:
             out = out + self.self_interaction(x)
         return out if self.bias is None else self.bias(out)
 
@@ -83,7 +101,7 @@ class GaugeConv(nn.Module):
         """
         check_admissible(self.in_type.group, geometry)
         if self.basis.max_harmonic is None:
-            return edge_aligned_edges(geometry, self.radial)
+            return edge_aligned_edges(geometry, self.radial, default_max_harmonic(self.in_type, self.out_type))
         return harmonic_edges(geometry, self.radial, self.basis.max_harmonic)
 
     def extra_repr(self) -> str:

@@ -1,8 +1,17 @@
-"""From a surface to the operator's edges: radial and angular scalars, pre- and post-rotations."""
+"""From a surface to the operator's edges: radial and angular scalars, pre- and post-rotations.
+
+Between two levels a source may lie in the place of its target, where log_p q = 0 has no direction. A kernel is
+continuous there, and equivariant, only if K(0) is an intertwiner: the mean of K(v) over the directions of v. In
+harmonic form that is the part without angle, so all other scalars vanish. In edge-aligned form the mean is taken by
+n edges of equal weight in the directions 2πj/n: with n above the highest harmonic of the kernel it is exact.
+"""
 
 from __future__ import annotations
 
+import math
+
 import torch
+from torch import Tensor
 
 from gaugenet.groups import StructureGroup
 from gaugenet.kernels.transport_conv import ConvEdges
@@ -21,24 +30,43 @@ def check_admissible(group: StructureGroup, geometry: MeshGeometry) -> None:
         )
 
 
-def edge_aligned_edges(geometry: MeshGeometry, radial: RadialBasis) -> ConvEdges:
+def edge_aligned_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic: int) -> ConvEdges:
     """Edges of the edge-aligned form: out[p] = Σ_q w_q ρ_out(θ) [Σ_r R_r W_r] ρ_in(φ−θ, ε) f[q].
 
     The scalars are w_q R_r(r/R_p): [E, n_radial]. For SO(2) and O(2).
+
+    Args:
+        max_harmonic: at least the highest input plus the highest output frequency, which is the highest harmonic of
+            the kernel; it matters only where some source lies in the place of its target, and E grows there.
     """
+    directions = max_harmonic + 1 if geometry.has_coincident else 1
 
     def build() -> ConvEdges:
+        row_ptr, edge, theta, share = _with_all_directions(geometry, directions)
         return ConvEdges.from_csr(
-            geometry.row_ptr,
-            geometry.source,
-            geometry.n_vertices,
-            _radial_scalars(geometry, radial),
-            alpha=geometry.phi - geometry.theta,
-            flip=geometry.flip if geometry.has_flips else None,
-            beta=geometry.theta,
+            row_ptr,
+            geometry.source[edge],
+            geometry.n_sources,
+            _radial_scalars(geometry, radial)[edge] * share[:, None],
+            alpha=geometry.phi[edge] - theta,
+            flip=geometry.flip[edge] if geometry.has_flips else None,
+            beta=theta,
         )
 
-    return geometry.remember(("edge-aligned edges", radial), build)
+    return geometry.remember(("edge-aligned edges", radial, directions), build)
+
+
+def _with_all_directions(geometry: MeshGeometry, n: int) -> tuple[Tensor, Tensor | slice, Tensor, Tensor]:
+    """Each edge with r = 0 n times over: row_ptr; of each new edge the old one, theta and the share of the weight."""
+    if n == 1:
+        return geometry.row_ptr, slice(None), geometry.theta, torch.ones_like(geometry.theta)
+    times = torch.where(geometry.r == 0, n, 1)
+    first = torch.nn.functional.pad(times.cumsum(0), (1, 0))
+    edge = torch.repeat_interleave(times)
+    copy = torch.arange(edge.shape[0], device=edge.device) - first[edge]
+    at_zero = times[edge] > 1
+    theta = torch.where(at_zero, copy.to(geometry.dtype) * (2.0 * math.pi / n), geometry.theta[edge])
+    return first[geometry.row_ptr.long()], edge, theta, torch.ones_like(theta).masked_fill(at_zero, 1.0 / n)
 
 
 def harmonic_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic: int) -> ConvEdges:
@@ -50,11 +78,13 @@ def harmonic_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic: in
 
     def build() -> ConvEdges:
         angular = angular_functions(geometry.theta, max_harmonic)
+        if geometry.has_coincident:
+            angular[:, 1:] *= (geometry.r > 0)[:, None]
         scalars = angular[:, :, None] * _radial_scalars(geometry, radial)[:, None, :]
         return ConvEdges.from_csr(
             geometry.row_ptr,
             geometry.source,
-            geometry.n_vertices,
+            geometry.n_sources,
             scalars.flatten(1),
             alpha=geometry.phi if geometry.rotation_order != 1 else None,
             flip=geometry.flip if geometry.has_flips else None,
@@ -63,6 +93,6 @@ def harmonic_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic: in
     return geometry.remember(("harmonic edges", radial, max_harmonic), build)
 
 
-def _radial_scalars(geometry: MeshGeometry, radial: RadialBasis) -> torch.Tensor:
+def _radial_scalars(geometry: MeshGeometry, radial: RadialBasis) -> Tensor:
     relative = geometry.r / geometry.radius[geometry.target].clamp_min(torch.finfo(geometry.dtype).tiny)
     return radial(relative) * geometry.weight[:, None]

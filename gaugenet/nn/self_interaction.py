@@ -40,11 +40,16 @@ class SelfInteraction(nn.Module):
         self.coefficients = nn.Parameter(self.basis.initial(gain=gain, generator=generator))
         self.bias = InvariantBias(out_type) if bias else None
 
+    @property
+    def weight(self) -> Tensor:
+        """[out_type.dim, in_type.dim] S, differentiable."""
+        return self.basis.expand(self.coefficients)
+
     def forward(self, x: Tensor) -> Tensor:
         """[V, in_type.dim] → [V, out_type.dim]"""
         if x.ndim != 2 or x.shape[1] != self.in_type.dim:
             raise ValueError(f"expected features [V, {self.in_type.dim}] ({self.in_type}), got {list(x.shape)}")
-        out = x @ self.basis.expand(self.coefficients).T
+        out = x @ self.weight.T
         return out if self.bias is None else self.bias(out)
 
     def extra_repr(self) -> str:

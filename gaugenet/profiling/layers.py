@@ -10,6 +10,7 @@ from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.convolution import GaugeConv
 from gaugenet.nn.edges import check_admissible, edge_aligned_edges, harmonic_edges
 from gaugenet.profiling.problem import OperatorProblem
+from gaugenet.steerable import default_max_harmonic
 
 
 def problem_of(
@@ -49,5 +50,5 @@ def problems_of(model: nn.Module, geometry: MeshGeometry, dtype: torch.dtype = t
 
 def _edges(layer: GaugeConv, geometry: MeshGeometry) -> ConvEdges:
     if layer.basis.max_harmonic is None:
-        return edge_aligned_edges(geometry, layer.radial)
+        return edge_aligned_edges(geometry, layer.radial, default_max_harmonic(layer.in_type, layer.out_type))
     return harmonic_edges(geometry, layer.radial, layer.basis.max_harmonic)

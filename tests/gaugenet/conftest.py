@@ -35,6 +35,27 @@ def make_random_geometry(
     )
 
 
+def make_cross_level(
+    group: str = "SO(2)", n_targets: int = 15, n_sources: int = 24, seed: int = 0, dtype: torch.dtype = torch.float64
+) -> MeshGeometry:
+    """Edges from other vertices than the targets; the first edge of every other row has r = 0, and no theta."""
+    geometry = make_random_geometry(group, n_targets, seed=seed, dtype=dtype)
+    g = torch.Generator().manual_seed(seed + 1)
+    r, theta = geometry.r.clone(), geometry.theta.clone()
+    r[::12], theta[::12] = 0.0, 0.0
+    return geometry.replace(
+        source=torch.randint(0, n_sources, (geometry.n_edges,), generator=g, dtype=torch.int32),
+        r=r,
+        theta=theta,
+        source_ptr=torch.tensor([0, n_sources]),
+    )
+
+
+@pytest.fixture
+def cross_level() -> Callable[..., MeshGeometry]:
+    return make_cross_level
+
+
 @pytest.fixture
 def random_geometry() -> Callable[..., MeshGeometry]:
     return make_random_geometry
