@@ -43,7 +43,7 @@ def edge_distances(half_edges, vertices, corners, sources, target, radius, most,
     while size > 0:
         distance, v = heap[0].key, heap[0].vertex
         size -= 1
-        _sift_down(heap, size)
+        sift_down(heap, size)
         if distance > paths[v].bound:
             continue
         if distance > radius:
@@ -71,13 +71,13 @@ def edge_distances(half_edges, vertices, corners, sources, target, radius, most,
                     seen[n_seen] = u
                     n_seen += 1
                 paths[u].bound = longer
-                _sift_up(heap, size, longer, u)
+                sift_up(heap, size, longer, u)
                 size += 1
     return settled, last, n_seen, seen, heap
 
 
 @compiled
-def _sift_up(heap, at, key, vertex):  # type: ignore[no-untyped-def]
+def sift_up(heap, at, key, vertex):  # type: ignore[no-untyped-def]
     while at > 0:
         parent = (at - 1) // 2
         if heap[parent].key <= key:
@@ -88,7 +88,7 @@ def _sift_up(heap, at, key, vertex):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _sift_down(heap, size):  # type: ignore[no-untyped-def]
+def sift_down(heap, size):  # type: ignore[no-untyped-def]
     """Close the hole at the root with the entry at `size`."""
     key, vertex = heap[size].key, heap[size].vertex
     at = 0

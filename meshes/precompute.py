@@ -102,7 +102,7 @@ def compute_geometry(
     if turn is not None:
         theta, phi = turn_frames(theta, phi, maps.flip, target, source, turn)
         frames = None if frames is None else turned(frames, turn)
-    order, phi = _rotation_order(phi)
+    order, phi = snapped_rotations(phi)
     area = vertex_areas(fans)
     weight = quadrature_weights(target, source, maps.r, maps.support, area)
 
@@ -153,7 +153,7 @@ def gauge_turn(
     return turn
 
 
-def _rotation_order(phi: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
+def snapped_rotations(phi: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
     """(N, phi at exact multiples of 2π/N), or (0, phi)."""
     for order in range(1, _HIGHEST_ORDER + 1):
         step = 2.0 * math.pi / order
@@ -161,6 +161,6 @@ def _rotation_order(phi: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]
         if np.abs(phi - turns * step).max(initial=0.0) <= _ORDER_TOLERANCE:
             exact = np.remainder(turns + order // 2, order) - order // 2
             return order, exact * step
-        if order == 1 and len(phi) > 4096 and _rotation_order(phi[:1024])[0] == 0:
+        if order == 1 and len(phi) > 4096 and snapped_rotations(phi[:1024])[0] == 0:
             break
     return 0, phi

@@ -152,6 +152,11 @@ def n_components(mesh: TriangleMesh) -> int:
     return face_components(mesh.twin)[0]
 
 
+def vertex_components(mesh: TriangleMesh) -> tuple[int, Ints]:
+    """Number of components, and the component [V] of each vertex; an isolated vertex is one by itself."""
+    return _components(mesh.n_vertices, mesh.faces.ravel(), np.roll(mesh.faces, -1, axis=1).ravel())
+
+
 def n_edges(mesh: TriangleMesh) -> int:
     """E: two glued half-edges are one edge."""
     return int((len(mesh.twin) + np.count_nonzero(mesh.twin < 0)) // 2)
