@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gaugenet.field_type import FieldType
     from gaugenet.groups import StructureGroup
     from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
+    from gaugenet.meshes.delaunay import intrinsic_delaunay
     from gaugenet.meshes.frame_fields import FrameField, direction_field, smoothest_frame_field
     from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
     from gaugenet.meshes.io import load_mesh, save_ply
@@ -59,6 +60,7 @@ __all__ = [
     "batch_geometries",
     "compute_geometry",
     "direction_field",
+    "intrinsic_delaunay",
     "load_mesh",
     "mesh_from_arrays",
     "mesh_from_edge_lengths",
@@ -95,6 +97,7 @@ _HOME = {
     "batch_geometries": "gaugenet.meshes.geometry",
     "compute_geometry": "gaugenet.meshes.precompute",
     "direction_field": "gaugenet.meshes.frame_fields",
+    "intrinsic_delaunay": "gaugenet.meshes.delaunay",
     "load_mesh": "gaugenet.meshes.io",
     "mesh_from_arrays": "gaugenet.meshes.repair",
     "mesh_from_edge_lengths": "gaugenet.meshes.repair",
