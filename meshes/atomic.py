@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 from uuid import uuid4
+
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+except ImportError:  # not on Windows: what a killed process leaves stays there
+    flock = None  # type: ignore[assignment]
+
+_PARTIAL = ".part"
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -13,13 +22,49 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: it cannot be written; what stood there before is left as it was.
     """
-    partial = path.with_name(f".{path.name[:64]}.{uuid4().hex}.part")
+    while True:
+        partial = path.with_name(f".{path.name[:64]}.{uuid4().hex}{_PARTIAL}")
+        try:
+            with open(partial, "xb") as file:
+                _lock(file)
+                if not partial.exists():  # removed as a leftover before it was locked
+                    continue
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                if flock is not None:
+                    # while it is locked; elsewhere an open file cannot be moved
+                    os.replace(partial, path)
+            if flock is None:
+                os.replace(partial, path)
+            return
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Remove what `write_atomically` could not finish because its process was killed or the machine stopped.
+
+    A file that a living process is writing is locked, and stays. A folder that is not there or may not be read is left.
+    """
+    if flock is None:
+        return
     try:
-        with open(partial, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+        found = [p for p in folder.iterdir() if p.name[0] == "." and p.suffix == _PARTIAL]
+    except OSError:
+        return
+    for partial in found:
+        try:
+            with open(partial, "rb") as file:
+                flock(file, LOCK_EX | LOCK_NB)
+                partial.unlink(missing_ok=True)
+        except OSError:  # locked, or gone meanwhile
+            continue
+
+
+def _lock(file: BinaryIO) -> None:
+    """Held until the file is closed or its process ends, whatever ends it."""
+    if flock is not None:
+        with suppress(OSError):  # file systems without locks: nobody can tell either that the file is not in use
+            flock(file, LOCK_EX)

@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import inspect
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
-from gaugenet.meshes.atomic import write_atomically
+from gaugenet.meshes.atomic import remove_partial_files
+from gaugenet.meshes.code_version import code_version
 from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.geometry_file import load_geometry, save_geometry
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood
-from gaugenet.meshes.precompute import Mode, Reference, compute_geometry
-
-CODE_VERSION = 1
-"""To be raised with every change that alters what `compute_geometry` returns: older entries are then not found."""
+from gaugenet.meshes.precompute import compute_geometry
 
 ENVIRONMENT_VARIABLE = "GAUGENET_CACHE"
 
-_TENSORS = (
-    "row_ptr",
-    "source",
-    "r",
-    "theta",
-    "phi",
-    "flip",
-    "weight",
-    "radius",
-    "area",
-    "boundary",
-    "mesh_ptr",
-    "frame",
-)
+_WITHOUT_EFFECT = {"threads", "progress"}
+"""Parameters on which the result does not depend."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,10 +42,11 @@ def default_folder() -> Path:
 class GeometryCache:
     """Computes each geometry once and keeps it in a folder.
 
-    An entry is a safetensors file named by a sha256 of the mesh's arrays, the parameters and `CODE_VERSION`, with
-    a checksum of its content. It is written beside its place and moved there, so several processes may share a folder:
-    the worst that happens is that two of them compute the same. An entry that cannot be read or whose checksum is wrong
-    is reported through ``logging`` (and in `notices`) and computed anew.
+    An entry is a safetensors file named by a sha256 of the mesh's arrays, of all parameters of `compute_geometry`
+    and of the source code that it runs (`code_version`), with a checksum of its content. It is written beside its place
+    and moved there, so several processes may share a folder: the worst that happens is that two of them compute the
+    same. An entry that cannot be read, that was altered or that belongs to another mesh is reported through ``logging``
+    (and in `notices`) and computed anew; so is a folder that cannot be written to.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
@@ -74,56 +64,37 @@ class GeometryCache:
         self,
         mesh: TriangleMesh,
         neighborhood: Neighborhood = Nearest(24),  # noqa: B008  (immutable)
-        *,
-        mode: Mode = "smooth",
-        handedness: NDArray[np.int64] | None = None,
-        reference: Reference | None = None,
-        frame_direction: NDArray[np.float64] | None = None,
-        dtype: torch.dtype = torch.float32,
-        threads: int | None = None,
+        **parameters: Any,
     ) -> MeshGeometry:
-        """`compute_geometry` of the same arguments, from the folder where it is known."""
-        halfedge, angle = (None, None) if reference is None else reference
-        key = _key(
-            f"{CODE_VERSION} {neighborhood!r} {mode} {dtype}",
-            mesh.faces,
-            mesh.edge_lengths,
-            mesh.twin,
-            mesh.twin_flipped,
-            np.array(mesh.n_vertices),
-            mesh.vertices,
-            handedness,
-            halfedge,
-            angle,
-            frame_direction,
-        )
+        """`compute_geometry` of the same arguments, from the folder where it is known.
+
+        Raises:
+            ValueError: as `compute_geometry`.
+            TypeError: it has no such parameter.
+        """
+        key = geometry_key(mesh, neighborhood, **parameters)
         path = self.folder / f"{key}.safetensors"
-        known = self._read(path)
+        known = self._read(path, key)
         if known is not None:
             self.hits += 1
             return known
         self.misses += 1
-        geometry = compute_geometry(
-            mesh,
-            neighborhood,
-            mode=mode,
-            handedness=handedness,
-            reference=reference,
-            frame_direction=frame_direction,
-            dtype=dtype,
-            threads=threads,
-        )
+        geometry = compute_geometry(mesh, neighborhood, **parameters)
         try:
-            save_geometry(geometry, path)
+            save_geometry(geometry, path, key)
         except OSError as error:
             self._notice(f"the geometry was computed but could not be kept in {self.folder}: {error}")
         return geometry
 
-    def _read(self, path: Path) -> MeshGeometry | None:
-        if not path.exists():
-            return None
+    def clean(self) -> None:
+        """Remove what processes that were killed while they wrote have left in the folder."""
+        remove_partial_files(self.folder)
+
+    def _read(self, path: Path, key: str) -> MeshGeometry | None:
         try:
-            return load_geometry(path)
+            return load_geometry(path, key)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
         except (OSError, ValueError) as error:
             self._notice(f"cache entry {path.name} cannot be used and is computed anew: {error}")
             return None
@@ -133,53 +104,39 @@ class GeometryCache:
         _log.warning(text)
 
 
-def save_geometry(geometry: MeshGeometry, path: Path) -> None:
-    """Write a geometry to one safetensors file, atomically: the file is whole or not there."""
-    from safetensors.torch import save
-
-    tensors = {
-        name: value.detach().cpu().contiguous() for name in _TENSORS if (value := getattr(geometry, name)) is not None
-    }
-    metadata = {"rotation_order": str(geometry.rotation_order), "sha256": _checksum(tensors, geometry.rotation_order)}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save(tensors, metadata))
-
-
-def load_geometry(path: Path) -> MeshGeometry:
-    """Read a geometry that `save_geometry` wrote.
+def geometry_key(mesh: TriangleMesh, neighborhood: Neighborhood, **parameters: Any) -> str:
+    """Hexadecimal sha256 of all that `compute_geometry` of these arguments depends on.
 
     Raises:
-        ValueError: the file is cut, altered or no geometry.
-        OSError: it cannot be read.
+        TypeError: there is no such parameter.
     """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a dict)
-    except SafetensorError as error:
-        raise ValueError(f"not a whole safetensors file ({error})") from error
-    order = metadata.get("rotation_order", "")
-    if not order.isdecimal() or set(tensors) | {"frame"} != set(_TENSORS):
-        raise ValueError("it holds no geometry")
-    if _checksum(tensors, int(order)) != metadata.get("sha256"):
-        raise ValueError("its checksum is wrong")
-    return MeshGeometry(**tensors, rotation_order=int(order))
-
-
-def _checksum(tensors: dict[str, Tensor], rotation_order: int) -> str:
-    return _key(str(rotation_order), *(tensors[name].numpy() for name in _TENSORS if name in tensors))
-
-
-def _key(text: str, *arrays: NDArray[np.generic] | None) -> str:
-    """sha256 of a text and of arrays: their dtypes, shapes and bytes."""
-    digest = hashlib.sha256(text.encode())
-    for array in arrays:
-        if array is None:
-            digest.update(b"\0none")
-            continue
-        array = np.ascontiguousarray(array)
-        digest.update(f"\0{array.dtype.str}{array.shape}".encode())
-        digest.update(array.reshape(-1).view(np.uint8).data)
+    given = inspect.signature(compute_geometry).bind(mesh, neighborhood, **parameters)
+    given.apply_defaults()
+    surface = (mesh.faces, mesh.edge_lengths, mesh.twin, mesh.twin_flipped, mesh.n_vertices, mesh.vertices)
+    chosen = {n: v for n, v in given.arguments.items() if n != "mesh" and n not in _WITHOUT_EFFECT}
+    digest = hashlib.sha256(code_version(compute_geometry.__module__).encode())
+    for part in (*_parts(surface), *_parts(sorted(chosen.items()))):
+        digest.update(part)
     return digest.hexdigest()
+
+
+def _parts(value: Any) -> Iterator[bytes | memoryview]:
+    """The bytes of a value, no two values giving the same: arrays with dtype and shape, others as they print."""
+    if isinstance(value, torch.Tensor):
+        value = value.numpy()
+    if isinstance(value, np.ndarray):
+        array = np.ascontiguousarray(value)
+        yield f"\0array {array.dtype.str} {array.shape}\0".encode()
+        yield array.reshape(-1).view(np.uint8).data
+    elif isinstance(value, (list, tuple)):
+        yield f"\0{len(value)} values\0".encode()
+        for one in value:
+            yield from _parts(one)
+    elif (
+        value is None
+        or isinstance(value, (str, int, float, np.generic, torch.dtype))
+        or dataclasses.is_dataclass(value)
+    ):
+        yield f"\0{value!r}\0".encode()
+    else:
+        raise TypeError(f"a {type(value).__name__} has no place in the name of a cache entry: {value!r}")

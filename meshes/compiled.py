@@ -1,30 +1,28 @@
-"""`compiled`: numba's compiler, with a cache on disk that notices changes of everything compiled here."""
+"""`compiled`: numba's compiler, with a cache on disk that notices changes of everything a function is made of."""
 
 from __future__ import annotations
 
-import functools
-import hashlib
+import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from numba import njit
 
-SOURCES = ("edge_distance.py", "fans.py", "log_map.py", "transport.py", "unfolding.py")
-"""Files whose compiled functions call each other."""
+from gaugenet.meshes.code_version import code_version
 
-
-@functools.cache
-def digest(folder: Path = Path(__file__).parent) -> str:
-    """Of the content of all `SOURCES`."""
-    return hashlib.sha256(b"".join((folder / name).read_bytes() for name in SOURCES)).hexdigest()[:12]
+_log = logging.getLogger(__name__)
 
 
 def compiled(function: Callable[..., Any]) -> Any:
-    """`function` compiled by numba, for threads, and kept on disk.
+    """`function` compiled by numba, for threads, and kept on disk where there is a place to keep it.
 
     By itself numba compiles anew where the file of a function changes, and not where that of a function that it calls
-    does; so what it keeps is named after the content of all `SOURCES`.
+    does, or of a constant; so what it keeps is named after `code_version`.
     """
-    function.__qualname__ += f"_{digest()}"
-    return njit(cache=True, nogil=True)(function)
+    function.__qualname__ += f"_{code_version(function.__module__)}"
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError as error:
+        # neither beside the source nor in the user's cache folder may anything be written
+        _log.info("%s is compiled anew in every process: %s", function.__name__, error)
+        return njit(nogil=True)(function)

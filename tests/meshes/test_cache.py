@@ -1,6 +1,9 @@
 import dataclasses
 import logging
+import os
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -10,7 +13,8 @@ import torch
 
 from gaugenet.meshes import cache as cache_module
 from gaugenet.meshes import shapes
-from gaugenet.meshes.cache import GeometryCache, default_folder, load_geometry, save_geometry
+from gaugenet.meshes.cache import GeometryCache, default_folder, geometry_key
+from gaugenet.meshes.geometry_file import save_geometry
 from gaugenet.meshes.neighborhoods import Nearest, Radius
 from gaugenet.meshes.precompute import compute_geometry
 
@@ -67,34 +71,143 @@ def test_whatever_matters_makes_another_entry(tmp_path, monkeypatch):
     for mesh, options in requests:
         cache.get(mesh, **options)
     assert (cache.hits, cache.misses) == (0, len(requests))
-    monkeypatch.setattr(cache_module, "CODE_VERSION", -1)
-    cache.get(MESH)
+    with monkeypatch.context() as m:
+        m.setattr(cache_module, "code_version", lambda module: "another")
+        cache.get(MESH)
     assert cache.hits == 0
     # names and thread counts do not matter
     cache.get(dataclasses.replace(MESH, name="another"), threads=1)
-    assert cache.hits == 1
+    # nor does it whether a default is written out
+    cache.get(MESH, Nearest(24), mode="smooth", dtype=torch.float32, handedness=None)
+    assert cache.hits == 2
 
 
-@pytest.mark.parametrize("damage", ["bit", "cut", "empty", "other"])
+def test_every_parameter_of_the_computation_is_part_of_the_key(monkeypatch):
+    def compute(mesh, neighborhood=None, *, mode="smooth", invented=1, threads=None):
+        raise AssertionError
+
+    compute.__module__ = compute_geometry.__module__
+    monkeypatch.setattr(cache_module, "compute_geometry", compute)
+    keys = [geometry_key(MESH, Nearest(8), **p) for p in ({}, {"invented": 1}, {"invented": 2}, {"threads": 3})]
+    assert keys[0] == keys[1] == keys[3] != keys[2]
+    with pytest.raises(TypeError, match="unknown"):
+        geometry_key(MESH, Nearest(8), unknown=1)
+    with pytest.raises(TypeError, match="no place in the name"):
+        geometry_key(MESH, Nearest(8), invented=object())
+
+
+def flip_last(content):
+    return content[:-7] + bytes([content[-7] ^ 4]) + content[-6:]
+
+
+def flip_header(content):
+    at = content.index(b'"theta"') + 2
+    return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+
+
+def flip_length(content):
+    return content[:2] + bytes([content[2] ^ 128]) + content[3:]
+
+
+def other_tensor(content):
+    from safetensors.torch import save
+
+    return save({"x": torch.zeros(3)})
+
+
+def stored(mesh, neighborhood, **parameters):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a"
+        geometry = compute_geometry(mesh, neighborhood, **parameters)
+        save_geometry(geometry, path, geometry_key(mesh, neighborhood, **parameters))
+        return path.read_bytes()
+
+
+DAMAGE = {
+    "byte of the body": flip_last,
+    "byte of the header": flip_header,
+    "length of the header": flip_length,
+    "cut in the body": lambda content: content[:-300],
+    "cut in the header": lambda content: content[:50],
+    "longer": lambda content: content + b"more",
+    "empty": lambda content: b"",
+    "zeros": lambda content: bytes(len(content)),
+    "another file": other_tensor,
+    "another mesh": lambda content: stored(shapes.flat_torus(8, 8).mesh, Nearest(8)),
+    "same shapes, other parameters": lambda content: stored(MESH, Nearest(8), mode="polyhedral"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_entries_are_reported_and_computed_anew(tmp_path, caplog, damage):
     cache = GeometryCache(tmp_path)
     good = cache.get(MESH, Nearest(8))
     (entry,) = tmp_path.iterdir()
-    content = bytearray(entry.read_bytes())
-    if damage == "bit":
-        content[-7] ^= 4
-    elif damage == "other":
-        from safetensors.torch import save
-
-        content = save({"x": torch.zeros(3)})
-    entry.write_bytes(content if damage in ("bit", "other") else content[: 0 if damage == "empty" else 500])
+    content = entry.read_bytes()
+    entry.write_bytes(DAMAGE[damage](content))
+    assert entry.read_bytes() != content
     with caplog.at_level(logging.WARNING):
         same(cache.get(MESH, Nearest(8)), good)
     assert (cache.hits, cache.misses) == (0, 2)
     assert len(cache.notices) == 1
+    assert entry.name in cache.notices[0]
     assert cache.notices[0] in caplog.text
     same(cache.get(MESH, Nearest(8)), good)
     assert cache.hits == 1
+    assert entry.read_bytes() == content
+
+
+def test_a_folder_in_the_place_of_an_entry_costs_notices_only(tmp_path):
+    cache = GeometryCache(tmp_path)
+    good = cache.get(MESH, Nearest(8))
+    (entry,) = tmp_path.iterdir()
+    entry.unlink()
+    (entry / "deep").mkdir(parents=True)
+    same(cache.get(MESH, Nearest(8)), good)
+    assert len(cache.notices) == 2
+    assert "cannot be used" in cache.notices[0]
+    assert "could not be kept" in cache.notices[1]
+    assert [p.name for p in tmp_path.iterdir()] == [entry.name]
+
+
+@contextmanager
+def powerless():
+    """As somebody whom permissions bind."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="permissions as on Unix")
+def test_what_may_not_be_read_or_written_costs_notices_only():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        cache = GeometryCache(folder)
+        good = cache.get(MESH, Nearest(8))
+        (entry,) = folder.iterdir()
+        for file_mode, folder_mode, said in (
+            (0o000, 0o755, ["cannot be used", "could not be kept"]),
+            (0o644, 0o000, ["cannot be used", "could not be kept"]),
+            (0o644, 0o755, []),
+        ):
+            entry.chmod(file_mode)
+            folder.chmod(folder_mode)
+            cache.notices.clear()
+            with powerless():
+                same(cache.get(MESH, Nearest(8)), good)
+            assert len(cache.notices) == len(said)
+            assert all(part in notice for part, notice in zip(said, cache.notices))
+        folder.chmod(0o777)
+        entry.chmod(0o000)
+        with powerless():  # unreadable, but it may be replaced
+            same(cache.get(MESH, Nearest(8)), good)
+            same(cache.get(MESH, Nearest(8)), good)
 
 
 def test_folder_that_cannot_be_written_costs_a_notice_only(tmp_path):
@@ -104,33 +217,25 @@ def test_folder_that_cannot_be_written_costs_a_notice_only(tmp_path):
     assert "could not be kept" in cache.notices[0]
 
 
-def test_writing_is_all_or_nothing(tmp_path, monkeypatch):
-    geometry = compute_geometry(MESH, Nearest(8))
-
-    def fail(*_):
-        raise OSError("no space left")
-
-    with monkeypatch.context() as m:
-        m.setattr("os.replace", fail)
-        with pytest.raises(OSError, match="no space"):
-            save_geometry(geometry, tmp_path / "a.safetensors")
-    assert list(tmp_path.iterdir()) == []
-    save_geometry(geometry, tmp_path / "a.safetensors")
-    same(load_geometry(tmp_path / "a.safetensors"), geometry)
-
-
 def _get_often(folder):
     cache = GeometryCache(folder)
-    total = sum(float(cache.get(MESH, Nearest(k)).r.sum()) for k in (3, 4, 5) for _ in range(5))
+    total = 0.0
+    for _ in range(15):
+        total += float(cache.get(MESH, Nearest(3)).r.sum())
+        for entry in Path(folder).glob("*.safetensors"):
+            entry.unlink(missing_ok=True)  # so that all compute, write and read the same entry at once
+    cache.get(MESH, Nearest(3))
     return total, cache.notices
 
 
-def test_processes_may_share_a_folder(tmp_path):
+def test_processes_may_write_the_same_entry_at_once(tmp_path):
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        (a, notices_a), (b, notices_b) = pool.map(_get_often, [tmp_path, tmp_path])
-    assert a == b
-    assert notices_a == notices_b == []
-    assert len(list(tmp_path.iterdir())) == 3
+        results = list(pool.map(_get_often, [tmp_path] * 2))
+    assert all(r == (results[0][0], []) for r in results)
+    assert len(list(tmp_path.iterdir())) == 1
+    cache = GeometryCache(tmp_path)
+    same(cache.get(MESH, Nearest(3)), compute_geometry(MESH, Nearest(3)))
+    assert (cache.hits, cache.notices) == (1, [])
 
 
 def test_default_folder_follows_the_environment(monkeypatch):
