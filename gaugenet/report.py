@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gaugenet.meshes.holonomy import frame_field_group, holonomy_group
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.topology import (
     boundary_loops,
@@ -53,14 +55,20 @@ class MeshReport:
     """Lengths of edges, in the unit of the file."""
     smallest_angle: float
     """Smallest angle of a face, degrees."""
+    holonomy_group: str
+    """The smallest group that holds all transporters of the polyhedron in a suitable gauge."""
+    frame_field_group: str
+    """The smallest group that a frame field without singularities reduces the structure group to."""
+    float32_error: float
+    """How far rounding to single precision, if the coordinates look rounded, moves a vertex, in median edge lengths."""
     repairs: tuple[str, ...]
     problems: tuple[tuple[str, str], ...]
     """What is wrong or needs attention, and what to do."""
 
     @property
     def structure_group(self) -> str:
-        """The smaller of SO(2) and O(2) that holds all transporters: what ``--group`` must contain. Only a flat surface
-        in a gauge of its own may do with less."""
+        """The smaller of SO(2) and O(2) that holds all transporters, whatever the frames are: what ``--group`` must
+        contain. Smaller groups need frames of their own: see `holonomy_group` and `frame_field_group`."""
         return "SO(2)" if self.orientable else "O(2)"
 
     @property
@@ -95,8 +103,26 @@ class MeshReport:
         flat = ", flat" if self.flat else ""
         yield (
             "smallest structure group",
-            f"{self.structure_group} ({'two' if self.orientable else 'one'}-sided{flat})",
+            f"{self.structure_group} in any gauge ({'two' if self.orientable else 'one'}-sided{flat})",
         )
+        if self.holonomy_group != self.structure_group:
+            yield "  as the polyhedron it is", f"{self.holonomy_group}, in a suitable gauge (mode = polyhedral)"
+        if self.frame_field_group != self.structure_group:
+            yield "  along a frame field", f"{self.frame_field_group}, without singularities"
+        else:
+            sides = "C<N> or trivial" if self.orientable else "D<N> or reflection"
+            yield (
+                "  along a frame field",
+                f"{sides}, with singularities to mask: of total index χ on each closed component",
+            )
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields and the two derived values, for JSON."""
+        return {
+            **dataclasses.asdict(self),
+            "structure_group": self.structure_group,
+            "gauss_bonnet_error": self.gauss_bonnet_error,
+        }
 
 
 def inspect_mesh(mesh: TriangleMesh) -> MeshReport:
@@ -127,6 +153,9 @@ def inspect_mesh(mesh: TriangleMesh) -> MeshReport:
         edge_median=float(np.median(lengths)),
         edge_max=float(lengths.max()),
         smallest_angle=float(np.degrees(angles.min())),
+        holonomy_group=holonomy_group(mesh),
+        frame_field_group=frame_field_group(mesh),
+        float32_error=_float32_error(mesh, float(np.median(lengths))),
         repairs=tuple(f"{r.count:,} {r.kind}" for r in mesh.report if not r.remedy),
         # a one-sided surface is said once, below
         problems=tuple(
@@ -134,6 +163,18 @@ def inspect_mesh(mesh: TriangleMesh) -> MeshReport:
         ),
     )
     return dataclasses.replace(report, problems=(*report.problems, *_problems(report)))
+
+
+def _float32_error(mesh: TriangleMesh, edge: float) -> float:
+    """Spacing of single-precision numbers at the farthest coordinate over the median edge, if all coordinates are such
+    numbers; 0 if they are finer."""
+    if mesh.vertices is None or not len(mesh.vertices) or not edge > 0:
+        return 0.0
+    with np.errstate(over="ignore"):
+        single = mesh.vertices.astype(np.float32)
+    if not (single == mesh.vertices).all():
+        return 0.0
+    return float(np.spacing(np.abs(single).max()) / edge)
 
 
 def corner_angles(edge_lengths: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -162,9 +203,10 @@ def _problems(r: MeshReport) -> Iterator[tuple[str, str]]:
             f"{r.n_components:,} separate components",
             "convolutions do not pass between them; merge vertices or delete debris if that is not meant",
         )
-    small = sum(n <= 8 for n in r.loops)
+    # the longest loop may be all there is of an edge
+    small = sum(n <= 8 for n in r.loops[1:])
     if small:
-        yield f"{small:,} holes of at most 8 edges", "fill them, if they are no real openings"
+        yield f"{small:,} {'holes' if small > 1 else 'hole'} of at most 8 edges", "fill it, if it is no real opening"
     if r.edge_max > 20 * r.edge_median:
         yield (
             f"the longest edge is {r.edge_max / r.edge_median:.0f} times the median",
@@ -174,6 +216,11 @@ def _problems(r: MeshReport) -> Iterator[tuple[str, str]]:
         yield (
             f"a face has an angle of {r.smallest_angle:.2g}°",
             "remesh or collapse needles: they hardly add area",
+        )
+    if r.float32_error > 1e-3:
+        yield (
+            f"coordinates were rounded to single precision: by up to {r.float32_error:.1g} of an edge",
+            "move the surface to the origin before it is written, or write it in double precision",
         )
     if not r.gauss_bonnet_error < 1e-6 * max(r.n_vertices, 1):
         yield (

@@ -46,12 +46,24 @@ def _root(
 
 @app.command()
 def inspect(
-    meshes: Annotated[list[Path], typer.Argument(metavar="MESH", help="OBJ, PLY, OFF, STL, GLB or npz.")],
+    meshes: Annotated[
+        list[Path], typer.Argument(metavar="MESH", help="OBJ, PLY, OFF, STL, GLB, glTF or npz; or folders of them.")
+    ],
+    merge: Annotated[
+        Optional[bool],  # noqa: UP045
+        typer.Option(
+            "--merge/--no-merge", help="Merge vertices at the same position; by default in STL, GLB and soups only."
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON list instead, an entry for each file.")] = False,
 ) -> None:
-    """Say what a mesh is as a surface, and what to do about what is wrong with it."""
+    """Say what a mesh is as a surface, and what to do about what is wrong with it.
+
+    Exit code 0: all files can be used, mended where the report says so; 2: some cannot.
+    """
     from gaugenet.cli.inspect import run_inspect
 
-    run_inspect(meshes)
+    run_inspect(meshes, merge, json)
 
 
 @app.command()
