@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from gaugenet.groups import StructureGroup
     from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
     from gaugenet.meshes.delaunay import intrinsic_delaunay
+    from gaugenet.meshes.exponential import TracedGeodesics, exponential_map
     from gaugenet.meshes.frame_fields import FrameField, direction_field, smoothest_frame_field
     from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
+    from gaugenet.meshes.global_log_map import log_map_from
     from gaugenet.meshes.io import load_mesh, save_ply
     from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
     from gaugenet.meshes.neighborhoods import Nearest, Radius
@@ -55,13 +57,16 @@ __all__ = [
     "SegmentationNetwork",
     "SelfInteraction",
     "StructureGroup",
+    "TracedGeodesics",
     "TriangleMesh",
     "audit",
     "batch_geometries",
     "compute_geometry",
     "direction_field",
+    "exponential_map",
     "intrinsic_delaunay",
     "load_mesh",
+    "log_map_from",
     "mesh_from_arrays",
     "mesh_from_edge_lengths",
     "named_surface",
@@ -92,13 +97,16 @@ _HOME = {
     "SegmentationNetwork": "gaugenet.models.segmentation",
     "SelfInteraction": "gaugenet.nn.self_interaction",
     "StructureGroup": "gaugenet.groups",
+    "TracedGeodesics": "gaugenet.meshes.exponential",
     "TriangleMesh": "gaugenet.meshes.mesh",
     "audit": "gaugenet.equivariance",
     "batch_geometries": "gaugenet.meshes.geometry",
     "compute_geometry": "gaugenet.meshes.precompute",
     "direction_field": "gaugenet.meshes.frame_fields",
+    "exponential_map": "gaugenet.meshes.exponential",
     "intrinsic_delaunay": "gaugenet.meshes.delaunay",
     "load_mesh": "gaugenet.meshes.io",
+    "log_map_from": "gaugenet.meshes.global_log_map",
     "mesh_from_arrays": "gaugenet.meshes.repair",
     "mesh_from_edge_lengths": "gaugenet.meshes.repair",
     "named_surface": "gaugenet.meshes.shapes",

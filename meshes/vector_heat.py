@@ -23,7 +23,7 @@ from gaugenet.meshes.log_map import LogMaps
 from gaugenet.meshes.mesh import MeshError, TriangleMesh
 from gaugenet.meshes.neighborhoods import ABSURD_NEIGHBORS
 from gaugenet.meshes.topology import face_components, glue
-from gaugenet.meshes.transport import symmetrize, wrap
+from gaugenet.meshes.transport import wrap
 
 Strategy = Literal["vector-heat", "affine-local", "affine-adaptive"]
 STRATEGIES: dict[str, str] = {
@@ -219,7 +219,7 @@ def heat_log_maps(
     target = np.repeat(np.arange(n), degree)
     flip = (hand[target] * hand[source]).astype(np.int8)
     phi = np.concatenate([np.empty(0), *phis])
-    symmetrize(row_ptr, source, phi, flip, True)
+    _make_inverse(target, source, phi, flip)
     return LogMaps(
         row_ptr=row_ptr,
         source=source.astype(np.int32),
@@ -230,6 +230,19 @@ def heat_log_maps(
         support=support,
         one_sided=0,
     )
+
+
+def _make_inverse(target: Ints, source: Ints, phi: Floats, flip: NDArray[np.int8]) -> None:
+    """Make g_{q<-p} = g_{p<-q}⁻¹, in place, by the mean of both on the circle; edges sorted by target and source."""
+    if len(phi) == 0:
+        return
+    n = int(max(target.max(), source.max())) + 1
+    key, reverse = target * n + source, source * n + target
+    back = np.minimum(np.searchsorted(key, reverse), len(key) - 1)
+    e = np.flatnonzero((key[back] == reverse) & (target < source))
+    back = back[e]
+    phi[e] += 0.5 * wrap(-flip[e] * phi[back] - phi[e])
+    phi[back] = -flip[e] * phi[e]
 
 
 def nearest_within(q: Ints, r: Floats, p: int, limit: float, most: int) -> tuple[NDArray[np.int64], float]:
