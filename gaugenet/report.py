@@ -206,7 +206,7 @@ def _problems(r: MeshReport) -> Iterator[tuple[str, str]]:
     # the longest loop may be all there is of an edge
     small = sum(n <= 8 for n in r.loops[1:])
     if small:
-        yield f"{small:,} {'holes' if small > 1 else 'hole'} of at most 8 edges", "fill it, if it is no real opening"
+        yield f"{small:,} {'holes' if small > 1 else 'hole'} of at most 8 edges", "fill what is no real opening"
     if r.edge_max > 20 * r.edge_median:
         yield (
             f"the longest edge is {r.edge_max / r.edge_median:.0f} times the median",

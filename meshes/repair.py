@@ -113,7 +113,7 @@ def mesh_from_arrays(
         raise MeshError("all faces are points: every edge has length 0", "check the positions of the vertices", name)
     lengths, n_flat = mollified(lengths, twin)
     if n_flat:
-        report.append(Repair("faces without area given a little", n_flat, "their edge lengths, not their positions"))
+        report.append(Repair("faces without area given a little", n_flat, "their edge lengths, not their positions; remove the faces, if they are not meant"))
     return TriangleMesh(
         faces=triangles,
         edge_lengths=lengths,

@@ -12,7 +12,7 @@ from gaugenet.meshes.topology import Ints
 from gaugenet.meshes.validation import Floats
 
 _RECORD = np.dtype([("normal", "<f4", 3), ("corner", "<f4", (3, 3)), ("more", "<u2")])
-_NAME = re.compile(r"^[ \t]*solid\b[^\n]*", re.IGNORECASE | re.MULTILINE)
+_NAME = re.compile(r"^([ \t]*(?:end)?solid)\b[^\n]*", re.IGNORECASE | re.MULTILINE)
 _WORDS = re.compile(r"\b(?:(facet|endsolid)\b|vertex\s+(\S+)\s+(\S+)\s+(\S+))", re.IGNORECASE)
 
 
@@ -54,7 +54,7 @@ def _binary(content: bytes, n: int, notes: list[Repair]) -> tuple[Floats, Ints, 
 def _text(text: str, source: str) -> tuple[Floats, Ints, list[Repair]]:
     rows: list[list[str]] = []
     n_facets, ended, notes = 0, False, []
-    for key, *numbers in _WORDS.findall(_NAME.sub("", text.replace("\r", "\n"))):
+    for key, *numbers in _WORDS.findall(_NAME.sub(r"\1", text.replace("\r", "\n"))):
         if not key:
             rows.append(numbers)
         elif key.lower() == "endsolid":

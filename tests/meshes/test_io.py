@@ -1,213 +1,24 @@
 """Files in every format keep their vertices; wrong files end in one line."""
 
-import json
-import struct
-
 import numpy as np
 import pytest
+import surface_files as files
+from surface_files import CUBE, QUADS, TRIANGLES, off, stl
 
 from gaugenet.meshes.io import SUFFIXES, MeshError, load_mesh, save_ply
 from gaugenet.meshes.shapes import named_surface
-from gaugenet.meshes.topology import euler_characteristic, n_components
+from gaugenet.meshes.topology import euler_characteristic
 
-CUBE = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], float)
-QUADS = np.array([[0, 1, 3, 2], [4, 6, 7, 5], [0, 4, 5, 1], [2, 3, 7, 6], [0, 2, 6, 4], [1, 5, 7, 3]])
-TRIANGLES = QUADS[:, [0, 1, 2, 0, 2, 3]].reshape(-1, 3)
+SHEETS = [{"mesh": 0}, {"mesh": 0, "translation": [0, 0, 0], "scale": [1, -1, 1]}]
 
-CUBE_OBJ = """# a cube with a texture seam, normals, quads, triangles and negative indices
-mtllib nothing.mtl
-v 0 0 0 # behind a vertex
-v 0 0 1 1.0
-\tv 0 1 0 0.5 0.5 0.5
-v 0\t1 1
-v 1.0e0 0 0
-v 1 0 1
-v 1 1 0
-v 1 1 \\
-1
-v 7 7 7
-vt 0 0
-vt 1 0
-vt 1 1
-vn 0 0 1
-o thing
-usemtl red
-f 1/1/1 2/2/1 4/3/1 3/1/1
-f 5/3 7/2 8/1 6/1
-g other
-s off
-f 1//1 5//1 6//1 2//1
-f -7 -6 -2 -3
-f 1 3 7
-f 1 7 5 # half a side
 
-f 2 6 8 4
-l 1 2
-p 3
-"""
+def ply(faces, order="<"):
+    return files.ply(CUBE, faces, order)
 
 
 def write(path, content):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return path
-
-
-def off(vertices, faces, header="OFF\n"):
-    rows = [f"{len(vertices)} {len(faces)} 0"] + [" ".join(map(str, v)) for v in vertices]
-    return header + "\n".join(rows + [f"{len(f)} {' '.join(map(str, f))}" for f in faces]) + "\n"
-
-
-def stl(vertices, faces, header=b"", tail=b""):
-    record = np.zeros(len(faces), [("normal", "<f4", 3), ("corner", "<f4", (3, 3)), ("more", "<u2")])
-    record["corner"] = vertices[faces]
-    return header.ljust(80) + struct.pack("<I", len(faces)) + record.tobytes() + tail
-
-
-def ply(faces, order="<", newline="\n", extra=""):
-    """A PLY of the cube; `order` "" is text."""
-    kind = {"": "ascii", "<": "binary_little_endian", ">": "binary_big_endian"}[order]
-    header = [
-        "ply", f"format {kind} 1.0", "comment grüße", "element vertex 8", "property uchar red", "property float x",
-        "property float y", "property double z", f"element face {len(faces)}", "property float quality",
-        "property list uchar uint vertex_indices", *([extra] if extra else []), "end_header",
-    ]  # fmt: skip
-    head = (newline.join(header) + newline).encode("latin-1")
-    if order == "":
-        rows = [f"7 {x} {y} {z}" for x, y, z in CUBE] + [f"0.5 {len(f)} {' '.join(map(str, f))}" for f in faces]
-        return head + newline.join(rows).encode()
-    body = b"".join(struct.pack(f"{order}Bffd", 7, *v) for v in CUBE)
-    return head + body + b"".join(struct.pack(f"{order}fB{len(f)}I", 0.5, len(f), *f) for f in faces)
-
-
-def glb(offset):
-    """Two squares of a folded sheet with vertices of their own, the second moved by its node and mirrored."""
-    points = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], "<f4")
-    index = np.array([0, 1, 2, 0, 2, 3], "<u2")
-    binary = points.tobytes() + index.tobytes()
-    scene = {
-        "asset": {"version": "2.0"},
-        "scene": 0,
-        "scenes": [{"nodes": [0, 1]}],
-        "nodes": [{"mesh": 0}, {"mesh": 0, "translation": offset, "scale": [1, -1, 1]}],
-        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}, "indices": 1}]}],
-        "accessors": [
-            {"bufferView": 0, "componentType": 5126, "count": 4, "type": "VEC3", "min": [0, 0, 0], "max": [1, 1, 0]},
-            {"bufferView": 1, "componentType": 5123, "count": 6, "type": "SCALAR"},
-        ],
-        "bufferViews": [
-            {"buffer": 0, "byteOffset": 0, "byteLength": 48},
-            {"buffer": 0, "byteOffset": 48, "byteLength": 12},
-        ],
-        "buffers": [{"byteLength": len(binary)}],
-    }
-    text = json.dumps(scene).encode()
-    text += b" " * (-len(text) % 4)
-    chunks = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(binary), 0x004E4942) + binary
-    return struct.pack("<III", 0x46546C67, 2, 12 + len(chunks)) + chunks
-
-
-def test_obj_keeps_the_vertices_of_the_file(tmp_path):
-    mesh = load_mesh(write(tmp_path / "cube.obj", CUBE_OBJ))
-    np.testing.assert_array_equal(mesh.vertices, [*CUBE, [7, 7, 7]])
-    np.testing.assert_array_equal(mesh.file_vertex, np.arange(9))
-    assert euler_characteristic(mesh) == 2
-    assert mesh.n_faces == 12
-    assert {str(r).split(" (")[0] for r in mesh.report} == {"5 polygons cut into triangles", "1 isolated vertices kept"}
-
-
-def test_obj_negative_index_counts_back_from_its_line(tmp_path):
-    text = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf -3 -2 -1\nv 0 0 5\nv 1 0 5\nv 0 1 5\nf -3 -2 -1\n"
-    mesh = load_mesh(write(tmp_path / "two.obj", text))
-    np.testing.assert_array_equal(mesh.faces, [[0, 1, 2], [3, 4, 5]])
-
-
-@pytest.mark.parametrize("faces", [TRIANGLES, QUADS, [*QUADS[:3].tolist(), *TRIANGLES[6:].tolist()]])
-@pytest.mark.parametrize("order", ["", "<", ">"])
-@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
-def test_ply_of_every_kind(tmp_path, faces, order, newline):
-    mesh = load_mesh(write(tmp_path / "cube.PLY", ply(faces, order, newline)))
-    np.testing.assert_array_equal(mesh.vertices, CUBE)
-    assert euler_characteristic(mesh) == 2
-    assert mesh.n_faces == 12
-
-
-def test_ply_with_texture_coordinates_keeps_its_vertices(tmp_path):
-    """One vertex at two places of a texture must stay one vertex."""
-    rows = [f"0.5 3 {a} {b} {c} 6 0 0 1 {k} 0.{k} 1" for k, (a, b, c) in enumerate(TRIANGLES)]
-    content = ply([], "", extra="property list uchar float texcoord").replace(b"element face 0", b"element face 12")
-    mesh = load_mesh(write(tmp_path / "cube.ply", content + b"\n" + "\n".join(rows).encode()))
-    np.testing.assert_array_equal(mesh.vertices, CUBE)
-    np.testing.assert_array_equal(mesh.faces, TRIANGLES)
-
-
-def test_ply_triangle_strips_are_unrolled(tmp_path):
-    content = ply([], "").replace(b"element face 0", b"element tristrips 1").replace(b"property float quality\n", b"")
-    mesh = load_mesh(write(tmp_path / "strip.ply", content + b"\n8 0 1 2 3 -1 4 5 6"))
-    np.testing.assert_array_equal(mesh.faces, [[0, 1, 2], [2, 1, 3], [4, 5, 6]])
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        off(CUBE, TRIANGLES),
-        off(CUBE, QUADS),
-        off(CUBE, [*QUADS[:3].tolist(), *TRIANGLES[6:].tolist()]),
-        off(CUBE, TRIANGLES, "OFF "),
-        off(CUBE, TRIANGLES, "# comment\n\nOFF # another\n\n# and another\n"),
-        off(np.column_stack([CUBE, CUBE * 255]), TRIANGLES, "COFF\n"),
-    ],
-)
-def test_off_text(tmp_path, content):
-    mesh = load_mesh(write(tmp_path / "cube.off", content))
-    np.testing.assert_array_equal(mesh.vertices, CUBE)
-    assert euler_characteristic(mesh) == 2
-
-
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("coloured", [False, True])
-def test_off_binary(tmp_path, order, coloured):
-    rows = b"".join(
-        struct.pack(f"{order}5i", 4, *q) + (struct.pack(f"{order}i", 0) if coloured else b"") for q in QUADS
-    )
-    content = b"OFF BINARY\n" + struct.pack(f"{order}3i", 8, 6, 0) + CUBE.astype(f"{order}f4").tobytes() + rows
-    mesh = load_mesh(write(tmp_path / "cube.off", content))
-    np.testing.assert_array_equal(mesh.vertices, CUBE)
-    assert euler_characteristic(mesh) == 2
-
-
-ASCII_STL = "solid grüße\n" + "".join(
-    "facet normal 0 0 0\n outer loop\n"
-    + "".join(f"  vertex {x} {y} {z}\n" for x, y, z in CUBE[t])
-    + " endloop\nendfacet\n"
-    for t in TRIANGLES
-) + "endsolid\n"  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        stl(CUBE, TRIANGLES),
-        stl(CUBE, TRIANGLES, header=b"solid but binary", tail=b"\n"),
-        stl(CUBE, TRIANGLES, header=b"\xff\xfe\x00"),
-        ASCII_STL.encode(),
-        ASCII_STL.encode("latin-1"),
-    ],
-)
-def test_stl_is_joined_at_equal_positions(tmp_path, content):
-    mesh = load_mesh(write(tmp_path / "cube.stl", content))
-    assert (mesh.n_vertices, len(mesh.vertex_of_file)) == (8, 36)
-    assert euler_characteristic(mesh) == 2
-    np.testing.assert_array_equal(mesh.vertices[mesh.vertex_of_file], CUBE[TRIANGLES].reshape(-1, 3))
-    assert n_components(load_mesh(tmp_path / "cube.stl", merge_vertices=False)) == 12
-
-
-def test_glb_scene_is_joined_and_moved(tmp_path):
-    mesh = load_mesh(write(tmp_path / "sheet.glb", glb([0, 0, 0])))
-    assert (mesh.n_vertices, mesh.n_faces, n_components(mesh)) == (6, 4, 1)
-    assert mesh.report[-1].kind != "faces turned over so that each component winds one way"
-    apart = load_mesh(write(tmp_path / "sheets.glb", glb([5, 0, 0])))
-    assert n_components(apart) == 2
-    np.testing.assert_array_equal(apart.vertices[:, 0].max(), 6)
 
 
 def test_npz(tmp_path):
@@ -269,6 +80,19 @@ def damaged(tmp_path):
     }
 
 
+def test_polygons_in_npz(tmp_path):
+    np.savez(tmp_path / "cube.npz", v=CUBE, f=QUADS)
+    mesh = load_mesh(tmp_path / "cube.npz")
+    assert (mesh.n_faces, euler_characteristic(mesh)) == (12, 2)
+
+
+@pytest.mark.parametrize("v", [CUBE + 1j, CUBE.astype(str)])
+def test_npz_of_other_numbers_is_refused(tmp_path, v):
+    np.savez(tmp_path / "cube.npz", v=v, f=TRIANGLES)
+    with pytest.raises(MeshError, match="the vertices are not numbers"):
+        load_mesh(tmp_path / "cube.npz")
+
+
 def test_wrong_files_end_in_one_line(tmp_path, capfd):
     for name, message in damaged(tmp_path).items():
         with pytest.raises(MeshError) as caught:
@@ -284,8 +108,9 @@ def test_wrong_files_end_in_one_line(tmp_path, capfd):
 def test_every_truncation_is_a_mesh_or_an_error(tmp_path):
     """A file cut anywhere is never a crash."""
     whole = {
-        "a.ply": ply(QUADS), "b.ply": ply(TRIANGLES, ""), "c.off": off(CUBE, QUADS).encode(),
-        "d.obj": CUBE_OBJ.encode(), "e.stl": stl(CUBE, TRIANGLES), "f.glb": glb([0, 0, 0]),
+        "a.ply": ply(QUADS), "b.ply": ply(TRIANGLES, ""), "c.off": off(CUBE, QUADS),
+        "d.obj": files.obj(CUBE, QUADS, dress=True), "e.stl": stl(CUBE, TRIANGLES), 
+        "f.glb": files.glb(*files.scene(CUBE, TRIANGLES, SHEETS)),
     }  # fmt: skip
     rng = np.random.default_rng(0)
     for name, content in whole.items():
