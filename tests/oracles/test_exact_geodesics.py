@@ -3,6 +3,7 @@
 libigl ends the process on meshes it does not like, so it never runs in the process of the tests.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from gaugenet.meshes import shapes
 from gaugenet.meshes.io import load_mesh
 from gaugenet.meshes.neighborhoods import Nearest
 from gaugenet.meshes.precompute import compute_geometry
+from gaugenet.meshes.repair import mesh_from_arrays
 
 pytest.importorskip("igl", reason="libigl is not installed")
 
@@ -44,7 +46,8 @@ def exact_distances(mesh, targets, folder):
 
 
 def assert_exact(mesh, folder, k=60):
-    targets = np.random.default_rng(0).choice(mesh.n_vertices, min(20, mesh.n_vertices), replace=False)
+    count = max(4, min(20, 10_000 // mesh.n_vertices))
+    targets = np.random.default_rng(0).choice(mesh.n_vertices, min(count, mesh.n_vertices), replace=False)
     exact = exact_distances(mesh, targets, folder)
     g = compute_geometry(mesh, Nearest(k), dtype=torch.float64)
     worst = 0.0
@@ -58,18 +61,58 @@ def assert_exact(mesh, folder, k=60):
     assert worst < 1e-12, worst
 
 
+def spiky():
+    """A sphere with every vertex moved in or out: saddles and cone points of any angle."""
+    mesh = shapes.sphere(sampling="fibonacci", n=500).mesh
+    scale = 1 + 0.2 * np.random.default_rng(0).standard_normal((mesh.n_vertices, 1))
+    return mesh_from_arrays(scale * mesh.vertices, mesh.faces, name="spiky sphere")
+
+
+def pierced():
+    """A rough torus without a part of its faces: geodesics bend at holes."""
+    mesh = shapes.torus(40, 20, jitter=0.24).mesh
+    kept = np.random.default_rng(0).random(mesh.n_faces) > 0.04
+    return mesh_from_arrays(mesh.vertices, mesh.faces[kept], name="pierced torus")
+
+
 @pytest.mark.parametrize(
-    "shape",
-    [shapes.torus(24, 10, jitter=0.2), shapes.sphere(sampling="random", n=400), shapes.cylinder(20, 10, jitter=0.2)],
-    ids=["torus", "random sphere", "cylinder with boundary"],
+    "mesh",
+    [
+        shapes.torus(24, 10, jitter=0.2).mesh,
+        shapes.sphere(sampling="random", n=400).mesh,
+        shapes.cylinder(20, 10, jitter=0.2).mesh,
+        shapes.icosahedron(3).mesh,
+        shapes.flat_patch(4, 40, jitter=0.24).mesh,
+        spiky(),
+        pierced(),
+    ],
+    ids=lambda m: m.name,
 )
-def test_named_surfaces(shape, tmp_path):
-    assert_exact(shape.mesh, tmp_path)
+def test_generated_surfaces(mesh, tmp_path):
+    assert_exact(mesh, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["spot/spot_low_resolution.obj", "penguin/penguin.obj", "goathead/goathead.obj"])
+REAL = [
+    "spot/spot_low_resolution.obj",
+    "penguin/penguin.obj",
+    "goathead/goathead.obj",
+    "cat/cat-low-resolution.obj",
+    "hand/hand_lowres.obj",
+    "fish/fish_low_resolution.obj",
+    "wingnut/wingnut.obj",
+]
+
+
+@pytest.mark.parametrize("name", REAL)
 def test_real_surfaces(name, shared_data, tmp_path):
     path = shared_data / "meshes_clean" / name
     if not path.exists():
         pytest.skip(f"{name} is not in shared/data/meshes_clean")
     assert_exact(load_mesh(path), tmp_path)
+
+
+def test_the_oracle_notices_a_wrong_radius(tmp_path):
+    mesh = shapes.icosahedron(2).mesh
+    longer = dataclasses.replace(mesh, edge_lengths=mesh.edge_lengths * (1 + 1e-10))
+    with pytest.raises(AssertionError):
+        assert_exact(longer, tmp_path)
