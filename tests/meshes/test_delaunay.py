@@ -132,6 +132,26 @@ def test_the_same_angles_as_by_the_definition(mesh):
     assert not_delaunay(mesh) == np.count_nonzero(opposite[h] + opposite[mesh.twin[h]] > np.pi + 1e-10)
 
 
+@pytest.mark.parametrize("shear", [3.3, 7.8, -12.4])
+def test_torus_of_one_vertex(shear):
+    """Two faces, three edges, one vertex: every flip meets its own neighbours. The result is the lattice's reduced
+    basis (Lagrange and Gauss), made here by hand."""
+    x, y = np.array([1.0, 0.0]), np.array([shear, 0.9])
+    a, b, c = np.linalg.norm(x), np.linalg.norm(y), np.linalg.norm(x + y)
+    mesh = mesh_from_edge_lengths([[0, 0, 0], [0, 0, 0]], [[a, b, c], [a, b, c]], twin=[3, 4, 5, 0, 1, 2])
+    found = intrinsic_delaunay(mesh)
+    u, v = x, y
+    while True:
+        v = v - np.rint(u @ v / (u @ u)) * u
+        if u @ u <= v @ v:
+            break
+        u, v = v, u
+    third = min(np.linalg.norm(u + v), np.linalg.norm(u - v))
+    expected = np.sort([np.linalg.norm(u), np.linalg.norm(v), third])
+    np.testing.assert_allclose(np.sort(found.edge_lengths, 1), [expected, expected], rtol=1e-12)
+    assert build_fans(found).total_angle == pytest.approx(2 * np.pi)
+
+
 def test_plane_points_become_the_planar_delaunay_triangulation():
     """In the plane the intrinsic triangulation is the usual one: compared with that of scipy (Qhull)."""
     from scipy.spatial import Delaunay
