@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
     from gaugenet.meshes.delaunay import intrinsic_delaunay
     from gaugenet.meshes.exponential import TracedGeodesics, exponential_map
-    from gaugenet.meshes.frame_fields import FrameField, direction_field, smoothest_frame_field
+    from gaugenet.meshes.field_export import save_field
+    from gaugenet.meshes.frame_field import FrameField
+    from gaugenet.meshes.frame_fields import smoothest_frame_field
+    from gaugenet.meshes.coarsening import build_hierarchy
     from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
+    from gaugenet.meshes.hierarchy import Hierarchy, batch_hierarchies
     from gaugenet.meshes.global_log_map import log_map_from
     from gaugenet.meshes.io import load_mesh, save_ply
     from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
@@ -46,6 +50,7 @@ __all__ = [
     "FrameField",
     "GatedNonlinearity",
     "GaugeConv",
+    "Hierarchy",
     "MeshError",
     "MeshGeometry",
     "Nearest",
@@ -61,6 +66,8 @@ __all__ = [
     "TriangleMesh",
     "audit",
     "batch_geometries",
+    "batch_hierarchies",
+    "build_hierarchy",
     "compute_geometry",
     "direction_field",
     "exponential_map",
@@ -83,9 +90,10 @@ _HOME = {
     "EquivarianceReport": "gaugenet.equivariance",
     "FieldNorm": "gaugenet.nn.normalization",
     "FieldType": "gaugenet.field_type",
-    "FrameField": "gaugenet.meshes.frame_fields",
+    "FrameField": "gaugenet.meshes.frame_field",
     "GatedNonlinearity": "gaugenet.nn.nonlinearity",
     "GaugeConv": "gaugenet.nn.convolution",
+    "Hierarchy": "gaugenet.meshes.hierarchy",
     "MeshError": "gaugenet.meshes.mesh",
     "MeshGeometry": "gaugenet.meshes.geometry",
     "Nearest": "gaugenet.meshes.neighborhoods",
@@ -101,8 +109,10 @@ _HOME = {
     "TriangleMesh": "gaugenet.meshes.mesh",
     "audit": "gaugenet.equivariance",
     "batch_geometries": "gaugenet.meshes.geometry",
+    "batch_hierarchies": "gaugenet.meshes.hierarchy",
+    "build_hierarchy": "gaugenet.meshes.coarsening",
     "compute_geometry": "gaugenet.meshes.precompute",
-    "direction_field": "gaugenet.meshes.frame_fields",
+    "direction_field": "gaugenet.meshes.given_fields",
     "exponential_map": "gaugenet.meshes.exponential",
     "intrinsic_delaunay": "gaugenet.meshes.delaunay",
     "load_mesh": "gaugenet.meshes.io",
