@@ -93,6 +93,22 @@ def harmonic_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic: in
     return geometry.remember(("harmonic edges", radial, max_harmonic), build)
 
 
+def mean_edges(geometry: MeshGeometry) -> ConvEdges:
+    """Edges of the mean after transport: out[p] = Σ_q w_q ρ(φ, ε) f[q]; the scalars are w_q: [E, 1]. For any group."""
+
+    def build() -> ConvEdges:
+        return ConvEdges.from_csr(
+            geometry.row_ptr,
+            geometry.source,
+            geometry.n_sources,
+            geometry.weight[:, None],
+            alpha=geometry.phi if geometry.rotation_order != 1 else None,
+            flip=geometry.flip if geometry.has_flips else None,
+        )
+
+    return geometry.remember("mean edges", build)
+
+
 def _radial_scalars(geometry: MeshGeometry, radial: RadialBasis) -> Tensor:
     relative = geometry.r / geometry.radius[geometry.target].clamp_min(torch.finfo(geometry.dtype).tiny)
     return radial(relative) * geometry.weight[:, None]
