@@ -61,6 +61,9 @@ class MeshGeometry:
     """[V, 3, 3] the frame of each vertex in space: rows x, y and the normal x × y; None for an intrinsic surface."""
     source_ptr: Tensor | None = None
     """int64 [M + 1] first source vertex of each surface where the sources are no targets; None: they are the same."""
+    visit_order: Tensor | None = None
+    """int32 [V] a permutation of the targets in which those next to each other are close on the surface
+    (`gaugenet.meshes.ordering`): the order in which rows are best visited. Indices of vertices do not follow it."""
     rotation_order: int = 0
     """N if every transporter angle is a multiple of 2π/N in this gauge (1: all are 0), 0 if they are not."""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -242,6 +245,7 @@ def _check_shapes(geometry: MeshGeometry) -> None:
         *((name, (e,)) for name in (*_PER_EDGE_REAL, "flip")),
         *((name, (v,)) for name in ("radius", "area", "boundary")),
         ("frame", (v, 3, 3)),
+        ("visit_order", (v,)),
         ("source_ptr", tuple(geometry.mesh_ptr.shape)),
     ):
         value = getattr(geometry, name)
@@ -307,6 +311,9 @@ def batch_geometries(geometries: Sequence[MeshGeometry]) -> MeshGeometry:
         frame=None
         if any(g.frame is None for g in geometries)
         else torch.cat([g.frame for g in geometries if g.frame is not None]),
+        visit_order=None
+        if any(g.visit_order is None for g in geometries)
+        else torch.cat([g.visit_order + s for g, s in zip(geometries, starts) if g.visit_order is not None]),
         rotation_order=joint_rotation_order([g.rotation_order for g in geometries]),
         **joined,
     )

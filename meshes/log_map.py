@@ -15,12 +15,24 @@ from numpy.typing import NDArray
 
 from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.edge_distance import HEAP_ENTRY, edge_distances, grown
+from gaugenet.meshes.edge_rows import EdgeRows, Run, row_task, row_tasks
 from gaugenet.meshes.fans import CornerFans, Floats, Ints, packed
 from gaugenet.meshes.neighborhoods import ABSURD_NEIGHBORS
-from gaugenet.meshes.transport import edge_ends, polyhedral_transport, straddle_correct, symmetrize, wrap
+from gaugenet.meshes.quadrature import quadrature_weights
+from gaugenet.meshes.transport import (
+    edge_ends,
+    polyhedral_transport,
+    straddle_correct,
+    symmetrize_rows,
+    wrap,
+    wrap_in_place,
+)
 from gaugenet.meshes.unfolding import WINDOW, Search, explore, new_search
 
 _TARGETS_PER_CHUNK = 1024
+_WRAPPED = 2**18
+_CHUNKS_PER_THREAD = 8
+"""At least, so that no thread waits long for the last chunk of another."""
 _MARGINS = np.array([0.02, 0.25, 1.0])
 """How much farther than the neighbourhood to search, so that the parents of its outer vertices are known; the
 next where some are not."""
@@ -29,7 +41,6 @@ _TIE = 1e-9
 EDGE = np.dtype(
     [("r", np.float64), ("theta", np.float64), ("phi", np.float64), ("source", np.int32), ("flip", np.int8)], align=True
 )
-_NO_ROWS = (np.empty(0, np.int64), np.empty(0), np.empty(0, EDGE))
 
 
 Progress = Callable[[int, int], None]
@@ -37,7 +48,9 @@ Progress = Callable[[int, int], None]
 
 
 class LogMaps(NamedTuple):
-    """Rows of all targets, each sorted by source. Lengths in the unit of the mesh, angles in the gauge of the fans."""
+    """Rows of all targets, each sorted by source. Lengths in the unit of the mesh, angles in the gauge of the fans.
+
+    r, theta and weight have the dtype asked for, phi is float64."""
 
     row_ptr: Ints
     source: NDArray[np.int32]
@@ -49,6 +62,8 @@ class LogMaps(NamedTuple):
     """[T] radius of the support; 0 for an empty row."""
     one_sided: int
     """Smooth transport: edges whose correction lacks a side because a parent could not be reached."""
+    weight: Floats | None = None
+    """[E] quadrature weights (`gaugenet.meshes.quadrature`) where areas were given."""
 
 
 def available_threads() -> int:
@@ -66,6 +81,9 @@ def all_log_maps(
     smooth: bool = True,
     threads: int | None = None,
     progress: Progress | None = None,
+    visit: Ints | None = None,
+    area: Floats | None = None,
+    dtype: type[np.floating[Any]] = np.float64,
 ) -> LogMaps:
     """r, θ, φ and flip of the edges from the sources near each target.
 
@@ -82,6 +100,10 @@ def all_log_maps(
         smooth: with straddle correction (see `gaugenet.meshes.transport`); False for polyhedral transport.
         threads: how many threads work; None for all the process may use. The result does not depend on it.
         progress: is called with (targets done, T) from time to time, in the thread of the caller.
+        visit: [T] a permutation of the rows: the order in which to find them (`gaugenet.meshes.ordering`). The result
+            does not depend on it; it comes sooner where targets that follow each other are close.
+        area: [V] areas of the vertices, for the quadrature weights; None for no weights.
+        dtype: of r, theta and the weights in the result, rounded once.
 
     Returns:
         LogMaps whose ``source`` are vertices of the surface. g_{p<-q} and g_{q<-p} are inverses of each other where
@@ -95,48 +117,84 @@ def all_log_maps(
     counted = np.ones(n, np.bool_) if sources is None else np.ascontiguousarray(sources)
     if counted.shape != (n,) or counted.dtype != np.bool_:
         raise ValueError(f"sources must be boolean of shape [{n}], got {counted.dtype} {list(counted.shape)}")
+    visited = rows_of if visit is None else rows_of[visit]
+    workers = max(1, min(threads or available_threads(), len(rows_of)))
+    with ThreadPoolExecutor(workers) as pool:
+        run: Run = map if workers == 1 else pool.map
+        support, one_sided = np.zeros(len(rows_of)), np.zeros(1, np.int64)
+        rows = EdgeRows(len(rows_of), most, _stored(dtype, area is not None))
+        try:
+            for done, chunk in _chunks(
+                fans, radius, most, visited, counted, include_self, smooth, area, dtype, workers, run
+            ):
+                degree, chunk_support, fields, lacking = chunk
+                place = slice(done - len(degree), done) if visit is None else visit[done - len(degree) : done]
+                support[place] = chunk_support
+                one_sided += lacking
+                rows.append(degree, fields)
+                if progress is not None:
+                    progress(done, len(rows_of))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        row_of = np.full(n, -1)
+        row_of[visited] = np.arange(len(visited))
+
+        def symmetrized(first: int) -> None:
+            csr = rows.row_ptr, rows.field("source"), rows.field("phi"), rows.field("flip")
+            symmetrize_rows(*csr, visited, row_of, smooth, *row_task(first, len(visited)))
+
+        for _ in run(symmetrized, row_tasks(len(visited))):
+            pass
+        row_ptr, fields = rows.in_order(visit, run)
+        for _ in run(lambda e: wrap_in_place(fields["phi"][e : e + _WRAPPED]), range(0, len(fields["phi"]), _WRAPPED)):
+            pass
+    return LogMaps(row_ptr=row_ptr, support=support, one_sided=int(one_sided[0]), **fields)
+
+
+def _stored(dtype: type[np.floating[Any]], weights: bool) -> dict[str, Any]:
+    fields = {"source": np.int32, "r": dtype, "theta": dtype, "phi": np.float64, "flip": np.int8}
+    return fields | ({"weight": dtype} if weights else {})
+
+
+def _chunks(
+    fans: CornerFans,
+    radius: float,
+    most: int,
+    visited: Ints,
+    counted: NDArray[np.bool_],
+    include_self: bool,
+    smooth: bool,
+    area: Floats | None,
+    dtype: type[np.floating[Any]],
+    workers: int,
+    run: Run,
+) -> Iterator[tuple[int, tuple[Ints, Floats, dict[str, NDArray[Any]], int]]]:
+    """(targets done, (degree, support, fields of the edges, one-sided edges)) of chunks of the targets, in order."""
     surface = (*packed(fans), fans.corners, edge_ends(fans))
-    starts = range(0, len(rows_of), _TARGETS_PER_CHUNK)
-    workers = max(1, min(threads or available_threads(), len(starts)))
     idle: SimpleQueue[Search] = SimpleQueue()
     for _ in range(workers):
-        idle.put(new_search(n))
+        idle.put(new_search(fans.n_vertices))
+    size = max(1, min(_TARGETS_PER_CHUNK, -(-len(visited) // (workers * _CHUNKS_PER_THREAD))))
 
-    def work(first: int) -> tuple[Any, ...]:
+    def work(first: int) -> tuple[int, tuple[Ints, Floats, dict[str, NDArray[Any]], int]]:
+        last = min(first + size, len(visited))
         with _borrowed(idle) as search:
-            last = min(first + _TARGETS_PER_CHUNK, len(rows_of))
-            rows: tuple[Any, ...] = _map_chunk(
-                *surface, *search, rows_of, counted, first, last, float(radius), int(most), include_self, smooth
+            degree, support, edges, lacking, refused, count = _map_chunk(
+                *surface, *search, visited, counted, first, last, float(radius), int(most), include_self, smooth
             )
-            return rows
+        if refused >= 0:
+            raise _absurd(fans, radius, most, refused, count)
+        support *= fans.unit
+        r = edges["r"] * fans.unit
+        fields = {"source": edges["source"], "r": r, "theta": wrap(edges["theta"]), "phi": wrap(edges["phi"])}
+        fields["flip"] = edges["flip"]
+        if area is not None:
+            row = np.repeat(np.arange(len(degree)), degree)
+            fields["weight"] = quadrature_weights(row, edges["source"], r, support, area)
+        return last, (degree, support, fields, lacking)
 
-    chunks = []
-    with ThreadPoolExecutor(workers) as pool:
-        for first, chunk in zip(starts, map(work, starts) if workers == 1 else pool.map(work, starts)):
-            if chunk[-2] >= 0:
-                pool.shutdown(cancel_futures=True)
-                raise _absurd(fans, radius, most, *chunk[-2:])
-            chunks.append(chunk)
-            if progress is not None:
-                progress(min(first + _TARGETS_PER_CHUNK, len(rows_of)), len(rows_of))
-    if sum(int(chunk[0].sum()) for chunk in chunks) > np.iinfo(np.int32).max:
-        raise ValueError("all neighbourhoods together hold more than 2³¹ - 1 edges; use smaller ones")
-    degree, support, rows = (np.concatenate([none, *(c[i] for c in chunks)]) for i, none in enumerate(_NO_ROWS))
-    row_ptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(degree)])
-    source, flip, phi = rows["source"].copy(), rows["flip"].copy(), wrap(rows["phi"])
-    row_of = np.full(n, -1)
-    row_of[rows_of] = np.arange(len(rows_of))
-    symmetrize(row_ptr, source, phi, flip, rows_of, row_of, smooth)
-    return LogMaps(
-        row_ptr=row_ptr,
-        source=source,
-        r=rows["r"] * fans.unit,
-        theta=wrap(rows["theta"]),
-        phi=wrap(phi),
-        flip=flip,
-        support=support * fans.unit,
-        one_sided=sum(chunk[3] for chunk in chunks),
-    )
+    yield from run(work, range(0, len(visited), size))
 
 
 def _checked_targets(targets: Ints, n: int) -> Ints:

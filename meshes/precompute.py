@@ -13,11 +13,13 @@ from gaugenet.meshes.frames import direction_angles, extrinsic_frames, turned
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, search_limits
+from gaugenet.meshes.ordering import visit_order
 from gaugenet.meshes.quadrature import quadrature_weights
 from gaugenet.meshes.validation import check_unit
 
 if TYPE_CHECKING:
     from gaugenet.meshes.fans import CornerFans
+    from gaugenet.meshes.log_map import Progress
 
 Mode = Literal["smooth", "polyhedral"]
 Method = Literal["unfolding", "vector-heat", "affine-local", "affine-adaptive"]
@@ -25,6 +27,7 @@ Reference = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 _HIGHEST_ORDER = 12
 _ORDER_TOLERANCE = 1e-9
+_SAMPLE = 1024
 
 
 def compute_geometry(
@@ -38,12 +41,14 @@ def compute_geometry(
     frame_direction: NDArray[np.float64] | None = None,
     dtype: torch.dtype = torch.float32,
     threads: int | None = None,
+    progress: Progress | None = None,
 ) -> MeshGeometry:
     """Neighbourhoods, logarithmic maps and transporters of a mesh (conventions: `gaugenet.meshes.transport`).
 
-    All computation is in float64, in units of the mean edge length; it costs time and memory linear in the
-    number of edges. The edges of a row are sorted by source index. The same mesh gives the same bits,
-    whatever `threads` is.
+    All computation is in float64, in units of the mean edge length, and the result is rounded once; it costs time
+    and memory linear in the number of edges. The edges of a row are sorted by source index. The same mesh gives
+    the same bits, whatever `threads` is. Vertices are visited in the order of `gaugenet.meshes.ordering`, which the
+    result carries.
 
     Args:
         mesh: a validated surface.
@@ -63,6 +68,8 @@ def compute_geometry(
             of a projection the default stays. Embedded meshes only.
         dtype: torch.float32 or torch.float64, of the result.
         threads: None for all that the process may use.
+        progress: is called from time to time, in the thread of the caller, with (vertices done, V); only with method
+            "unfolding".
 
     Returns:
         MeshGeometry on the CPU. `rotation_order` is the smallest N ≤ 12 for which all transporter angles are
@@ -91,20 +98,32 @@ def compute_geometry(
     frames = None if mesh.vertices is None else extrinsic_frames(mesh.vertices, fans)
     turn = gauge_turn(fans, frames, reference, frame_direction)
     radius, most = search_limits(neighborhood, fans.unit)
+    area, visit = vertex_areas(fans), visit_order(mesh)
     if method == "unfolding":
-        maps = all_log_maps(fans, radius, most, smooth=mode == "smooth", threads=threads)
+        # theta is rounded here unless it is yet to be turned
+        stored = np.float32 if dtype == torch.float32 and turn is None else np.float64
+        maps = all_log_maps(
+            fans,
+            radius,
+            most,
+            smooth=mode == "smooth",
+            threads=threads,
+            progress=progress,
+            visit=visit.astype(np.int64),
+            area=area,
+            dtype=stored,
+        )
     else:
         maps = heat_log_maps(mesh, fans, radius, most, method)
-
-    target = np.repeat(np.arange(fans.n_vertices), np.diff(maps.row_ptr))
-    source = maps.source.astype(np.int64)
-    theta, phi = maps.theta, maps.phi
-    if turn is not None:
-        theta, phi = turn_frames(theta, phi, maps.flip, target, source, turn)
-        frames = None if frames is None else turned(frames, turn)
+    theta, phi, weight = maps.theta, maps.phi, maps.weight
+    if weight is None or turn is not None:
+        target, source = np.repeat(np.arange(fans.n_vertices), np.diff(maps.row_ptr)), maps.source.astype(np.int64)
+        if weight is None:
+            weight = quadrature_weights(target, source, maps.r, maps.support, area)
+        if turn is not None:
+            theta, phi = turn_frames(theta, phi, maps.flip, target, source, turn)
+            frames = None if frames is None else turned(frames, turn)
     order, phi = snapped_rotations(phi)
-    area = vertex_areas(fans)
-    weight = quadrature_weights(target, source, maps.r, maps.support, area)
 
     def real(values: NDArray[np.float64]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
@@ -122,6 +141,7 @@ def compute_geometry(
         boundary=torch.from_numpy(fans.boundary),
         mesh_ptr=torch.tensor([0, fans.n_vertices]),
         frame=None if frames is None else real(frames),
+        visit_order=torch.from_numpy(visit),
         rotation_order=order,
     )
 
@@ -155,12 +175,12 @@ def gauge_turn(
 
 def snapped_rotations(phi: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
     """(N, phi at exact multiples of 2π/N), or (0, phi)."""
+    if len(phi) > 4 * _SAMPLE and snapped_rotations(phi[:_SAMPLE])[0] == 0:
+        return 0, phi
     for order in range(1, _HIGHEST_ORDER + 1):
         step = 2.0 * math.pi / order
         turns = np.rint(phi / step)
         if np.abs(phi - turns * step).max(initial=0.0) <= _ORDER_TOLERANCE:
             exact = np.remainder(turns + order // 2, order) - order // 2
             return order, exact * step
-        if order == 1 and len(phi) > 4096 and snapped_rotations(phi[:1024])[0] == 0:
-            break
     return 0, phi

@@ -45,6 +45,13 @@ def wrap(angle: Any) -> Any:
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
 
 
+def wrap_in_place(angle: Floats) -> None:
+    """`wrap` without another array of that size."""
+    np.add(angle, math.pi, out=angle)
+    np.remainder(angle, 2.0 * math.pi, out=angle)
+    np.subtract(angle, math.pi, out=angle)
+
+
 def compose(first: tuple[Any, Any], second: tuple[Any, Any]) -> tuple[Any, Any]:
     """(a1, s1)(a2, s2) = (a1 + s1 a2, s1 s2): the element that acts as `second`, then as `first`."""
     (a1, s1), (a2, s2) = first, second
@@ -199,8 +206,14 @@ def _corrected(half_edges, ends, paths, token, c, one_side_will_do):  # type: ig
     return True
 
 
+def symmetrize(row_ptr: Ints, source: Any, phi: Floats, flip: Any, average: bool) -> None:
+    """`symmetrize_rows` of all rows where there is one for every vertex."""
+    everyone = np.arange(len(row_ptr) - 1)
+    symmetrize_rows(row_ptr, source, phi, flip, everyone, everyone, average, 0, len(everyone))
+
+
 @compiled
-def symmetrize(row_ptr, source, phi, flip, targets, row_of, average):  # type: ignore[no-untyped-def]
+def symmetrize_rows(row_ptr, source, phi, flip, targets, row_of, average, first, last):  # type: ignore[no-untyped-def]
     """Make g_{q<-p} = g_{p<-q}⁻¹ exactly, in place, for every pair that is an edge in both directions.
 
     `average` takes the mean of the two on the circle (smooth transport); otherwise that of the row of the
@@ -209,8 +222,9 @@ def symmetrize(row_ptr, source, phi, flip, targets, row_of, average):  # type: i
 
     Args:
         targets: [T] the vertex of each row. row_of: [V] the row of each vertex, -1 where it has none.
+        first, last: the range of rows whose pairs with higher vertices to look at; threads may take one each.
     """
-    for row in range(len(row_ptr) - 1):
+    for row in range(first, last):
         p = targets[row]
         for e in range(row_ptr[row], row_ptr[row + 1]):
             q = source[e]

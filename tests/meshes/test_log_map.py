@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from gaugenet.meshes import shapes
-from gaugenet.meshes.fans import build_fans
+from gaugenet.meshes.fans import build_fans, vertex_areas
 from gaugenet.meshes.log_map import all_log_maps
 from gaugenet.meshes.neighborhoods import Nearest, Radius
 from gaugenet.meshes.precompute import compute_geometry
+from gaugenet.meshes.quadrature import quadrature_weights
 
 # rounding only: the surfaces are flat, and the mesh is isometric to the closed form
 EXACT = 1e-12
@@ -233,3 +234,22 @@ def test_progress_ends_with_all(threads):
 def test_bad_targets_and_sources_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         all_log_maps(build_fans(shapes.flat_patch(6, 6).mesh), np.inf, 5, **options)
+
+
+def test_order_of_visiting_and_storage_change_nothing_else():
+    fans, rng = build_fans(shapes.torus(60, 50, jitter=0.2).mesh), np.random.default_rng(3)
+    n = fans.n_vertices
+    area, targets = vertex_areas(fans), rng.permutation(n)[:2000]
+    for options in ({}, {"targets": targets, "sources": rng.random(n) < 0.5, "include_self": True}):
+        plain = all_log_maps(fans, 2.2, 14, **options)
+        visit = rng.permutation(len(plain.support))
+        for threads in (1, 2):
+            other = all_log_maps(fans, 2.2, 14, **options, visit=visit, area=area, dtype=np.float32, threads=threads)
+            for name in ("row_ptr", "source", "phi", "flip", "support", "one_sided"):
+                np.testing.assert_array_equal(getattr(other, name), getattr(plain, name))
+            for name in ("r", "theta"):
+                np.testing.assert_array_equal(getattr(other, name), getattr(plain, name).astype(np.float32))
+            row = np.repeat(np.arange(len(plain.support)), np.diff(plain.row_ptr))
+            weight = quadrature_weights(row, plain.source, plain.r, plain.support, area)
+            np.testing.assert_array_equal(other.weight, weight.astype(np.float32))
+    assert plain.weight is None

@@ -132,6 +132,21 @@ def test_dtype_and_threads():
     assert one.mesh_ptr.tolist() == [0, 1500]
 
 
+def test_progress_is_told():
+    told = []
+    compute_geometry(shapes.torus(50, 30).mesh, Nearest(4), progress=lambda *now: told.append(now))
+    assert told[-1] == (1500, 1500)
+
+
+def test_single_precision_is_double_precision_rounded_once():
+    shape = shapes.torus(50, 30, jitter=0.2)
+    for options in ({}, {"frame_direction": shape.frame[:, 0]}):
+        single = compute_geometry(shape.mesh, Nearest(12), **options)
+        double = compute_geometry(shape.mesh, Nearest(12), dtype=torch.float64, **options)
+        for name in ("r", "theta", "phi", "weight", "radius", "area"):
+            assert torch.equal(getattr(single, name), getattr(double, name).float()), name
+
+
 def test_intrinsic_surfaces_have_no_frames():
     mesh = shapes.flat_torus(8, 8).mesh
     assert compute_geometry(mesh).frame is None
