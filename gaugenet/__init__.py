@@ -16,18 +16,21 @@ if TYPE_CHECKING:
     from gaugenet.field_type import FieldType
     from gaugenet.groups import StructureGroup
     from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
+    from gaugenet.meshes.coarsening import build_hierarchy
     from gaugenet.meshes.delaunay import intrinsic_delaunay
     from gaugenet.meshes.exponential import TracedGeodesics, exponential_map
     from gaugenet.meshes.field_export import save_field
     from gaugenet.meshes.frame_field import FrameField
     from gaugenet.meshes.frame_fields import smoothest_frame_field
-    from gaugenet.meshes.coarsening import build_hierarchy
     from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
-    from gaugenet.meshes.hierarchy import Hierarchy, batch_hierarchies
+    from gaugenet.meshes.given_fields import direction_field, parallel_field, principal_curvature_field
     from gaugenet.meshes.global_log_map import log_map_from
+    from gaugenet.meshes.hierarchy import Hierarchy, batch_hierarchies
     from gaugenet.meshes.io import load_mesh, save_ply
     from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
     from gaugenet.meshes.neighborhoods import Nearest, Radius
+    from gaugenet.meshes.point_cloud import mesh_from_points, point_cloud_geometry
+    from gaugenet.meshes.point_files import load_point_cloud
     from gaugenet.meshes.precompute import compute_geometry
     from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
     from gaugenet.meshes.shapes import named_surface
@@ -73,13 +76,19 @@ __all__ = [
     "exponential_map",
     "intrinsic_delaunay",
     "load_mesh",
+    "load_point_cloud",
     "log_map_from",
     "mesh_from_arrays",
     "mesh_from_edge_lengths",
+    "mesh_from_points",
     "named_surface",
+    "parallel_field",
+    "point_cloud_geometry",
     "prepare",
+    "principal_curvature_field",
     "random_gauge",
     "reduce_structure_group",
+    "save_field",
     "save_ply",
     "smoothest_frame_field",
     "transport_conv",
@@ -116,13 +125,19 @@ _HOME = {
     "exponential_map": "gaugenet.meshes.exponential",
     "intrinsic_delaunay": "gaugenet.meshes.delaunay",
     "load_mesh": "gaugenet.meshes.io",
+    "load_point_cloud": "gaugenet.meshes.point_files",
     "log_map_from": "gaugenet.meshes.global_log_map",
     "mesh_from_arrays": "gaugenet.meshes.repair",
     "mesh_from_edge_lengths": "gaugenet.meshes.repair",
+    "mesh_from_points": "gaugenet.meshes.point_cloud",
     "named_surface": "gaugenet.meshes.shapes",
+    "parallel_field": "gaugenet.meshes.given_fields",
+    "point_cloud_geometry": "gaugenet.meshes.point_cloud",
     "prepare": "gaugenet.nn.convolution",
+    "principal_curvature_field": "gaugenet.meshes.given_fields",
     "random_gauge": "gaugenet.equivariance",
     "reduce_structure_group": "gaugenet.meshes.structure",
+    "save_field": "gaugenet.meshes.field_export",
     "save_ply": "gaugenet.meshes.io",
     "smoothest_frame_field": "gaugenet.meshes.frame_fields",
     "transport_conv": "gaugenet.kernels.transport_conv",

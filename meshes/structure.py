@@ -17,8 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gaugenet.meshes.frame_fields import FrameField
+from gaugenet.meshes.frame_field import FrameField
 from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.singular_paths import paths_through_faces
+
+AMBIGUOUS = 0.9
+"""Of π/N: a transporter that is moved by more is nearly as close to another element of G."""
 
 
 class GCompatibility(NamedTuple):
@@ -64,10 +68,17 @@ def reduce_structure_group(
         field: in the frames of `geometry`; or its angles alone, [V] radians.
         rotation_order: N ≥ 1, a multiple of the field's number of arms, which is the default.
         reflections: whether G has reflections. Transporters with flips are refused without them.
-        mask_singular: whether edges from or to a vertex of a singular face lose their weight: there the field
-            turns by a multiple of 2π/N round one face and which element of G is nearest is an accident. The weights
-            left at a target are scaled to sum to 1 again; a target with none left sees nothing (its sum is 0), so
-            a layer has its self-interaction and bias only. Needs a FrameField.
+        mask_singular: whether edges on which the element of G is an accident lose their weight. An edge is masked if,
+            for it or for its reverse,
+
+            1. one of its ends is a vertex of a singular face (`field.near_singularity`), or
+            2. its path, the straight line along the logarithmic map, runs through a singular face: passing on the
+               other side of the singularity would give another element; or
+            3. the angle rounded away is more than `AMBIGUOUS` π/N, so that another element is nearly as close.
+
+            The weights left at a target are scaled to the sum they had; a target with none left sees nothing (its sum
+            is 0), so a layer has its self-interaction and bias only. Needs a FrameField; rule 2 needs its `mesh`,
+            which those of `gaugenet.meshes` have.
 
     Returns:
         (geometry, compatibility); the rotation order of the geometry is N.
@@ -104,8 +115,8 @@ def reduce_structure_group(
     moved = aligned.phi - turns * step
     weight, masked = aligned.weight, torch.zeros_like(moved, dtype=torch.bool)
     if mask_singular and isinstance(field, FrameField):
-        near = torch.from_numpy(field.near_singularity).to(geometry.device)
-        masked = near[aligned.target] | near[aligned.source.long()]
+        masked = _accidental(geometry, field) | (moved.abs() > AMBIGUOUS * math.pi / order)
+        masked = masked | _of_reverse(geometry, masked)
         weight = _masked_weights(aligned, masked)
     kept = moved[~masked]
     reduced = aligned.replace(phi=(torch.remainder(turns + order // 2, order) - order // 2) * step, weight=weight).to(
@@ -126,3 +137,25 @@ def _masked_weights(geometry: MeshGeometry, masked: Tensor) -> Tensor:
     empty = geometry.weight.new_zeros(geometry.n_vertices)
     before, after = empty.index_add(0, target, geometry.weight), empty.index_add(0, target, left)
     return left * (before / torch.where(after > 0, after, 1.0))[target]
+
+
+def _accidental(geometry: MeshGeometry, field: FrameField) -> Tensor:
+    """bool [E]: the edges with an end at a singular face, or a path through one."""
+    near = torch.from_numpy(field.near_singularity).to(geometry.device)
+    masked = near[geometry.target] | near[geometry.source.long()]
+    if field.mesh is not None and len(field.singular_faces):
+        singular = np.zeros(field.mesh.n_faces, bool)
+        singular[field.singular_faces] = True
+        through = paths_through_faces(field.mesh, geometry, singular)
+        masked = masked | torch.from_numpy(through).to(geometry.device)
+    return masked
+
+
+def _of_reverse(geometry: MeshGeometry, values: Tensor) -> Tensor:
+    """bool [E]: `values` [E] of the edge from p to q for the edge from q to p; False where there is none."""
+    n = geometry.n_vertices
+    key, other = geometry.target * n + geometry.source, geometry.source.long() * n + geometry.target
+    order = torch.argsort(key)
+    at = torch.searchsorted(key[order], other).clamp(max=max(len(key) - 1, 0))
+    found = order[at] if len(key) else order
+    return (key[found] == other) & values[found]

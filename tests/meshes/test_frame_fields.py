@@ -4,13 +4,10 @@ import torch
 
 from gaugenet.meshes import shapes
 from gaugenet.meshes.fans import build_fans
-from gaugenet.meshes.frame_fields import (
-    _face_indices,
-    direction_field,
-    field_arrows,
-    principal_curvature_field,
-    smoothest_frame_field,
-)
+from gaugenet.meshes.field_export import field_arrows
+from gaugenet.meshes.frame_field import face_indices
+from gaugenet.meshes.frame_fields import smoothest_frame_field
+from gaugenet.meshes.given_fields import direction_field, principal_curvature_field
 from gaugenet.meshes.io import load_mesh
 from gaugenet.meshes.neighborhoods import Nearest
 from gaugenet.meshes.precompute import compute_geometry
@@ -69,8 +66,8 @@ def test_any_field_has_indices_that_sum_to_chi():
 def test_handedness_that_is_ignored_breaks_the_sum():
     shape, chi = CLOSED["projective plane"]
     field, fans = smoothest_frame_field(shape.mesh, 1), build_fans(shape.mesh)
-    assert (_face_indices(fans, field.angle, 1) == field.face_index).all()
-    broken = _face_indices(fans._replace(corner_sign=np.ones_like(fans.corner_sign)), field.angle, 1)
+    assert (face_indices(fans, field.angle, 1) == field.face_index).all()
+    broken = face_indices(fans._replace(corner_sign=np.ones_like(fans.corner_sign)), field.angle, 1)
     assert abs(broken.sum() - chi) > 0.5
 
 
