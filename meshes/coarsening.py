@@ -18,6 +18,7 @@ from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.hierarchy import Hierarchy
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, Radius, search_limits
+from gaugenet.meshes.ordering import visit_order
 from gaugenet.meshes.precompute import Mode, Reference, gauge_turn, snapped_rotations
 from gaugenet.meshes.quadrature import quadrature_weights
 from gaugenet.meshes.validation import check_unit
@@ -102,7 +103,10 @@ def build_hierarchy(
     turn = gauge_turn(fans, frames, reference, frame_direction)
     if turn is not None and frames is not None:
         frames = turned(frames, turn)
-    maker = _Maker(fans, frames, turn, vertices, mode == "smooth", threads, _Progress(vertices, progress))
+    rank = np.empty(mesh.n_vertices, np.int64)
+    rank[visit_order(mesh)] = np.arange(mesh.n_vertices)
+    visit = [np.argsort(rank[chosen]) for chosen in vertices]
+    maker = _Maker(fans, frames, turn, vertices, visit, mode == "smooth", threads, _Progress(vertices, progress))
 
     steps = range(len(ratios))
     own = [maker.maps(level, level, _scaled(n, maker.spread(level), shared)) for level, n in enumerate(within)]
@@ -178,6 +182,8 @@ class _Maker:
     frames: Floats | None
     turn: Floats | None
     vertices: list[Ints]
+    visit: list[Ints]
+    """The order in which to visit the vertices of each level (`gaugenet.meshes.ordering`)."""
     smooth: bool
     threads: int | None
     progress: _Progress
@@ -205,6 +211,7 @@ class _Maker:
             smooth=self.smooth,
             threads=self.threads,
             progress=self.progress.search(len(targets)),
+            visit=self.visit[target_level],
         )
         theta, phi = found.theta, found.phi
         if self.turn is not None:
@@ -238,6 +245,7 @@ class _Maker:
             boundary=torch.from_numpy(self.fans.boundary[vertices]),
             mesh_ptr=torch.tensor([0, len(vertices)]),
             frame=None if self.frames is None else real(self.frames[vertices]),
+            visit_order=torch.from_numpy(self.visit[target_level].astype(np.int32)),
             source_ptr=None if target_level == source_level else torch.tensor([0, n_sources]),
             rotation_order=order,
         )
