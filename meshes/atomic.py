@@ -44,16 +44,18 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what `write_atomically` could not finish because its process was killed or the machine stopped.
+    """Remove, in a folder and below it, what `write_atomically` could not finish because its process was killed.
 
-    A file that a living process is writing is locked, and stays. A folder that is not there or may not be read is left.
+    A file that a living process is writing is locked, and stays. What is not there or may not be read is left.
     """
     if flock is None:
         return
-    try:
-        found = [p for p in folder.iterdir() if p.name[0] == "." and p.suffix == _PARTIAL]
-    except OSError:
-        return
+    found = [
+        Path(place, name)
+        for place, _, names in os.walk(folder)
+        for name in names
+        if name.startswith(".") and name.endswith(_PARTIAL)
+    ]
     for partial in found:
         try:
             with open(partial, "rb") as file:

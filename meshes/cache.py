@@ -87,7 +87,7 @@ class GeometryCache:
         return geometry
 
     def clean(self) -> None:
-        """Remove what processes that were killed while they wrote have left in the folder."""
+        """Remove what processes that were killed while they wrote have left in the folder and below it."""
         remove_partial_files(self.folder)
 
     def _read(self, path: Path, key: str) -> MeshGeometry | None:

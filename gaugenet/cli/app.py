@@ -70,12 +70,13 @@ def inspect(
 def precompute(
     path: Annotated[Path, typer.Argument(help="A mesh, or a folder of meshes.")],
     config: ConfigFile = None,
+    workers: Annotated[int, typer.Option("--workers", metavar="N", help="Processes; 0: one per core.")] = 0,
     set_: Assignments = [],  # noqa: B006 - typer copies it
 ) -> None:
     """Compute the geometry of meshes once and keep it in the cache."""
     from gaugenet.cli.precompute import run_precompute
 
-    run_precompute(path, config, set_)
+    run_precompute(path, config, set_, workers)
 
 
 @app.command()

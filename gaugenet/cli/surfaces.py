@@ -14,6 +14,7 @@ from gaugenet.data.dataset import SurfaceDataset, SurfaceSample, prepare, prepar
 from gaugenet.data.features import FeatureSpec
 from gaugenet.data.folder import FolderDataset
 from gaugenet.data.labelled import LabelKind, LabelledMesh
+from gaugenet.data.parallel import available_cores
 from gaugenet.evaluation import check_sides
 from gaugenet.meshes.cache import GeometryCache
 from gaugenet.meshes.mesh import TriangleMesh
@@ -81,6 +82,7 @@ def prepared_data(config: DataConfig, group: str) -> SurfaceData:
             cache=cache,
             splits=splits,
             progress=step,
+            workers=available_cores(),
         )
     say(
         "geometry",
@@ -92,7 +94,11 @@ def prepared_data(config: DataConfig, group: str) -> SurfaceData:
 
 
 def prepared_sample(
-    mesh: TriangleMesh, config: DataConfig, cache: GeometryCache, label_kind: LabelKind = "vertex"
+    mesh: TriangleMesh,
+    config: DataConfig,
+    cache: GeometryCache,
+    label_kind: LabelKind = "vertex",
+    threads: int | None = None,
 ) -> SurfaceSample:
     """One mesh, prepared as the settings say."""
     return prepare_mesh(
@@ -102,6 +108,7 @@ def prepared_sample(
         features=config.features,
         cache=cache,
         label_kind=label_kind,
+        threads=threads,
     )
 
 

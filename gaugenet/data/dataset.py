@@ -14,12 +14,13 @@ from torch import Tensor
 
 from gaugenet.data.features import FeatureCache, FeatureSpec
 from gaugenet.data.labelled import IGNORED, LabelKind, LabelledMesh
+from gaugenet.data.parallel import shared_work
+from gaugenet.meshes.cache import GeometryCache
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood
 
 if TYPE_CHECKING:
-    from gaugenet.meshes.cache import GeometryCache
     from gaugenet.meshes.precompute import Mode
 
 Progress = Callable[[int, int, str], None]
@@ -88,6 +89,7 @@ def prepare(
     cache: GeometryCache | None = None,
     splits: Iterable[str] | None = None,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> dict[str, list[SurfaceSample]]:
     """Geometry and features of all surfaces of a data set, by split, in its order.
 
@@ -97,7 +99,9 @@ def prepare(
         features: e.g. ``"hks16+curvature"``; see `FeatureSpec`.
         cache: where geometry is kept between runs, and features in its folder ``features``; None for nowhere.
         splits: which; None for all there are.
-        progress: called after each surface.
+        progress: called after each surface, as they are done.
+        workers: processes that work at once where there is much to do and a cache through which they hand over what
+            they computed. With more than 1 a script must stand under ``if __name__ == "__main__":``.
 
     Raises:
         ValueError: a mesh or its labels are refused, or the features do not exist on it; the error names the file.
@@ -105,27 +109,72 @@ def prepare(
     spec = FeatureSpec.parse(features)
     wanted = tuple(dataset.splits if splits is None else splits)
     total = sum(dataset.size(split) for split in wanted)
-    samples: dict[str, list[SurfaceSample]] = {split: [] for split in wanted}
-    done = 0
-    for split in wanted:
-        for surface in dataset.meshes(split):
-            samples[split].append(
-                prepare_mesh(
-                    surface.mesh,
-                    neighborhood,
-                    mode=mode,
-                    features=spec,
-                    cache=cache,
-                    labels=surface.labels,
-                    label_kind=surface.label_kind,
-                    name=surface.name,
-                    path=surface.path,
-                )
-            )
-            done += 1
-            if progress is not None:
-                progress(done, total, surface.name)
-    return samples
+    surfaces = ((split, surface) for split in wanted for surface in dataset.meshes(split))
+    plan = _Plan(neighborhood, mode, spec, None if cache is None else Path(cache.folder))
+
+    def here(item: tuple[str, LabelledMesh], threads: int) -> SurfaceSample:
+        return plan.sample(item[1], cache, threads if workers > 1 else None)
+
+    found: list[tuple[int, str, SurfaceSample]] = []
+    for done in shared_work(here, plan.fill, surfaces, total, workers if cache is not None else 1):
+        if done.error is not None:
+            raise done.error
+        split, surface = done.item
+        sample = done.here
+        if sample is None:
+            assert cache is not None
+            assert done.there is not None
+            done.there.add_to(cache)
+            sample = plan.sample(surface, GeometryCache(cache.folder), None)
+        found.append((done.place, split, sample))
+        if progress is not None:
+            progress(len(found), total, surface.name)
+    found.sort(key=lambda one: one[0])
+    return {split: [sample for _, of, sample in found if of == split] for split in wanted}
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What a helper did to the cache."""
+
+    hits: int
+    misses: int
+    notices: list[str]
+
+    def add_to(self, cache: GeometryCache) -> None:
+        """Count it as done by this cache."""
+        cache.hits += self.hits
+        cache.misses += self.misses
+        cache.notices += self.notices
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is made of every surface; goes to the helpers."""
+
+    neighborhood: Neighborhood
+    mode: Mode
+    features: FeatureSpec
+    folder: Path | None
+
+    def sample(self, surface: LabelledMesh, cache: GeometryCache | None, threads: int | None) -> SurfaceSample:
+        return prepare_mesh(
+            surface.mesh,
+            self.neighborhood,
+            mode=self.mode,
+            features=self.features,
+            cache=cache,
+            labels=surface.labels,
+            label_kind=surface.label_kind,
+            name=surface.name,
+            path=surface.path,
+            threads=threads,
+        )
+
+    def fill(self, item: tuple[str, LabelledMesh], threads: int) -> Filled:
+        cache = GeometryCache(self.folder)
+        self.sample(item[1], cache, threads)
+        return Filled(cache.hits, cache.misses, cache.notices)
 
 
 def prepare_mesh(
@@ -139,8 +188,12 @@ def prepare_mesh(
     label_kind: LabelKind = "vertex",
     name: str = "",
     path: Path | None = None,
+    threads: int | None = None,
 ) -> SurfaceSample:
     """One surface, ready for a network; without labels all are `IGNORED`. Arguments as of `prepare`.
+
+    Args:
+        threads: for the geometry; None for all that the process may use.
 
     Raises:
         ValueError: the features do not exist on the mesh, or the labels have another length than it.
@@ -154,11 +207,13 @@ def prepare_mesh(
     if cache is None:
         from gaugenet.meshes.precompute import compute_geometry
 
-        geometry = compute_geometry(mesh, neighborhood, mode=mode)
+        geometry = compute_geometry(mesh, neighborhood, mode=mode, threads=threads)
         values = FeatureSpec.parse(features).compute(mesh)
     else:
-        geometry = cache.get(mesh, neighborhood, mode=mode)
-        values = FeatureCache(Path(cache.folder) / "features").get(mesh, features)
+        geometry = cache.get(mesh, neighborhood, mode=mode, threads=threads)
+        kept = FeatureCache(Path(cache.folder) / "features")
+        values = kept.get(mesh, features)
+        cache.notices += kept.notices
     return SurfaceSample(
         name=name or mesh.name,
         geometry=geometry,

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from gaugenet.data import parallel
 from gaugenet.data.articulated import ArticulatedDataset
 from gaugenet.data.dataset import SurfaceDataset, prepare, prepare_mesh
 from gaugenet.data.features import FeatureSpec
 from gaugenet.data.folder import FolderDataset
 from gaugenet.data.labelled import IGNORED
+from gaugenet.meshes.cache import GeometryCache
 from gaugenet.meshes.neighborhoods import Nearest
 from gaugenet.meshes.precompute import compute_geometry
 
@@ -19,11 +21,11 @@ class RecordingCache:
     """Has the interface of the cache of geometries; counts what it is asked for."""
 
     def __init__(self, folder):
-        self.folder, self.asked = folder, []
+        self.folder, self.asked, self.notices = folder, [], []
 
-    def get(self, mesh, neighborhood, *, mode="smooth"):
+    def get(self, mesh, neighborhood, *, mode="smooth", threads=None):
         self.asked.append((mesh.name, neighborhood, mode))
-        return compute_geometry(mesh, neighborhood, mode=mode)
+        return compute_geometry(mesh, neighborhood, mode=mode, threads=threads)
 
 
 def test_both_sets_are_data_sets(tmp_path):
@@ -56,6 +58,39 @@ def test_caches_are_used_and_splits_are_chosen(tmp_path):
     assert list(samples) == ["test"]
     assert cache.asked == [("creature_000", Nearest(6), "polyhedral")]
     assert len(list((tmp_path / "features").iterdir())) == 1
+
+
+def test_helpers_prepare_the_same_in_the_same_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(parallel, "_WORTH", 0.0)
+    monkeypatch.setattr(parallel, "HELPER_SECONDS", 1e-9)
+    dataset = ArticulatedDataset(n_train=6, n_test=3, n_vertices=600)
+    seen = []
+    cache = GeometryCache(tmp_path)
+    options = {"features": "hks4+curvature+chirality", "progress": lambda *now: seen.append(now)}
+    shared = prepare(dataset, Nearest(6), cache=cache, workers=2, **options)
+    assert (cache.hits, cache.misses, cache.notices) == (0, 9, [])
+    assert [(done, total) for done, total, _ in seen] == [(i + 1, 9) for i in range(9)]
+    alone = prepare(dataset, Nearest(6), **options)
+    for split in ("train", "test"):
+        assert [s.name for s in shared[split]] == [s.name for s in alone[split]]
+        for a, b in zip(shared[split], alone[split]):
+            assert torch.equal(a.features, b.features)
+            assert torch.equal(a.labels, b.labels)
+            for field in ("row_ptr", "source", "theta", "phi", "weight"):
+                assert torch.equal(getattr(a.geometry, field), getattr(b.geometry, field))
+    again = GeometryCache(tmp_path)
+    prepare(dataset, Nearest(6), cache=again, workers=2, features="hks4+curvature+chirality")
+    assert (again.hits, again.misses) == (9, 0)
+
+
+def test_notices_of_damaged_features_are_passed_on(tmp_path):
+    cache = GeometryCache(tmp_path)
+    prepare(DATASET, Nearest(6), features="gauss", cache=cache, splits=["test"])
+    (file,) = (tmp_path / "features").iterdir()
+    file.write_bytes(b"")
+    prepare(DATASET, Nearest(6), features="gauss", cache=cache, splits=["test"])
+    assert len(cache.notices) == 1
+    assert file.name in cache.notices[0]
 
 
 def test_faces_of_face_labels_and_samples_without_labels():

@@ -45,6 +45,25 @@ def test_a_damaged_file_is_replaced(tmp_path, mesh, counted, damage):
     assert torch.equal(cache.get(mesh, "gauss"), first)
     assert len(counted) == 2
     assert file.read_bytes() == good
+    assert (cache.hits, cache.misses, len(cache.notices)) == (0, 2, 1)
+    assert file.name in cache.notices[0]
+
+
+def test_features_of_another_surface_or_a_folder_in_their_place_are_not_taken(tmp_path, mesh, counted):
+    cache = FeatureCache(tmp_path)
+    first = cache.get(mesh, "gauss")
+    (file,) = tmp_path.iterdir()
+    other = mesh_from_arrays(mesh.vertices * [1, 1, 2], mesh.faces)
+    cache.get(other, "gauss")
+    (second,) = set(tmp_path.iterdir()) - {file}
+    file.write_bytes(second.read_bytes())
+    assert torch.equal(cache.get(mesh, "gauss"), first)
+    assert "another surface" in cache.notices[0]
+    file.unlink()
+    file.mkdir()
+    assert torch.equal(cache.get(mesh, "gauss"), first)
+    assert len(cache.notices) == 3
+    assert len(counted) == 4
 
 
 def test_a_folder_that_cannot_be_written_costs_a_warning_only(tmp_path, mesh, caplog):
