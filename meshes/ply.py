@@ -43,20 +43,7 @@ def parse_ply(content: bytes, source: str) -> tuple[Floats, Ints, list[Repair]]:
         MeshError: the header makes no sense, the data end early, or there are no vertices.
     """
     content = plain(content)
-    order, elements, start = _header(content, source)
-    read = _text_rows if order == "" else _binary_rows
-    data: Any = content[start:].split() if order == "" else memoryview(content)[start:]
-    columns: dict[str, dict[str, Any]] = {}
-    at = 0
-    for element in elements:
-        try:
-            columns[element.name], at = read(data, at, element, order)
-        except (ValueError, IndexError, OverflowError) as error:
-            raise MeshError(
-                f"the data of its {element.size} {element.name} elements end early or cannot be read",
-                "write or download it again",
-                source,
-            ) from error
+    columns = _columns(content, source)
     vertex = columns.get("vertex", {})
     if not all(axis in vertex for axis in "xyz"):
         raise MeshError("it has no vertices with x, y and z", "write it again with positions", source)
@@ -72,6 +59,33 @@ def parse_ply(content: bytes, source: str) -> tuple[Floats, Ints, list[Repair]]:
         faces = np.concatenate([faces, *(_unrolled(s) for s in strips)])
         report.append(Repair("triangle strips unrolled", len(strips)))
     return positions, faces, report
+
+
+def vertex_columns(content: bytes, source: str) -> dict[str, Any]:
+    """The properties of the vertices by name, e.g. ``x`` and ``nx``; none where there are no vertices.
+
+    Raises:
+        MeshError: the header makes no sense, or the data end early.
+    """
+    return _columns(content, source).get("vertex", {})
+
+
+def _columns(content: bytes, source: str) -> dict[str, dict[str, Any]]:
+    order, elements, start = _header(content, source)
+    read = _text_rows if order == "" else _binary_rows
+    data: Any = content[start:].split() if order == "" else memoryview(content)[start:]
+    columns: dict[str, dict[str, Any]] = {}
+    at = 0
+    for element in elements:
+        try:
+            columns[element.name], at = read(data, at, element, order)
+        except (ValueError, IndexError, OverflowError) as error:
+            raise MeshError(
+                f"the data of its {element.size} {element.name} elements end early or cannot be read",
+                "write or download it again",
+                source,
+            ) from error
+    return columns
 
 
 def _header(content: bytes, source: str) -> tuple[str, list[_Element], int]:

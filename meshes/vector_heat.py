@@ -79,7 +79,7 @@ class HeatSolver:
             triangles = np.ascontiguousarray(local.reshape(-1, 3), np.int64)
             try:
                 self._solvers.append(potpourri3d.MeshVectorHeatSolver(np.ascontiguousarray(place), triangles))
-            except RuntimeError as error:
+            except (RuntimeError, ValueError) as error:
                 raise self._refused(str(error)) from error
             self._vertices.append(vertices)
 
@@ -112,7 +112,7 @@ class HeatSolver:
     def _called(self, solve: Any, component: int) -> Floats:
         try:
             found = np.asarray(solve(self._solvers[component]), np.float64)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise self._refused(str(error)) from error
         n = len(self._vertices[component])
         if found.shape != (n, 2) or not np.isfinite(found).all():
