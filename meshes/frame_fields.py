@@ -8,6 +8,7 @@ or by space are in `gaugenet.meshes.given_fields`.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,8 +61,6 @@ def smoothest_frame_field(
     Raises:
         ValueError: n is not positive, or the geometry is of another mesh.
     """
-    from scipy.sparse.linalg import splu
-
     from gaugenet.meshes.fans import build_fans, vertex_areas
 
     fans = build_fans(mesh)
@@ -72,14 +71,14 @@ def smoothest_frame_field(
     mass = np.repeat(mass / mass.mean(), 2)
     shift = _SHIFT * max(float(matrix.diagonal().mean()), 1.0)
     shifted = (matrix + _diagonal(shift * mass)).tocsc()
-    factors = splu(shifted, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    solve = _solver(shifted, one_sided=bool((edge_ends(fans).flip < 0).any()))
 
     component = np.zeros(mesh.n_vertices, np.int64)
     component[fans.vertex] = np.repeat(face_components(mesh.twin)[1], 3)
     component = np.repeat(component, 2)
     z = np.random.default_rng(seed).standard_normal(2 * mesh.n_vertices)
     for _ in range(_ITERATIONS):
-        z = factors.solve(mass * z)
+        z = solve(mass * z)
         # each component has eigenvalues of its own; together the lowest would drive out all others
         size = np.sqrt(np.bincount(component, weights=mass * z * z))
         z /= np.where(size > 0, size, 1.0)[component]
@@ -88,6 +87,18 @@ def smoothest_frame_field(
     angle = np.arctan2(z[1::2], z[::2]) / n
     angle[fans.total_angle == 0] = 0.0
     return finished_field(mesh, fans, angle, n, geometry)
+
+
+def _solver(matrix: Any, one_sided: bool) -> Callable[[Floats], Floats]:
+    """z -> matrix⁻¹ z, factored once; without flips it is complex linear, and has a quarter of the entries."""
+    from scipy.sparse.linalg import splu
+
+    if not one_sided:
+        matrix = matrix[::2, ::2] + 1j * matrix[1::2, ::2]
+    factors = splu(matrix.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    if one_sided:
+        return lambda z: np.asarray(factors.solve(z))
+    return lambda z: np.asarray(factors.solve(z.view(np.complex128)).view(np.float64))
 
 
 def _connection_laplacian(fans: CornerFans, n: int) -> Any:

@@ -6,7 +6,7 @@ from gaugenet.meshes import shapes
 from gaugenet.meshes.fans import build_fans
 from gaugenet.meshes.field_export import field_arrows
 from gaugenet.meshes.frame_field import face_indices
-from gaugenet.meshes.frame_fields import smoothest_frame_field
+from gaugenet.meshes.frame_fields import _connection_laplacian, _diagonal, _solver, smoothest_frame_field
 from gaugenet.meshes.given_fields import direction_field, principal_curvature_field
 from gaugenet.meshes.io import load_mesh
 from gaugenet.meshes.neighborhoods import Nearest
@@ -14,6 +14,10 @@ from gaugenet.meshes.precompute import compute_geometry
 from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
 from gaugenet.meshes.topology import euler_characteristic
 
+CLOSED_SURFACES = {
+    "sphere": 2, "icosahedron": 2, "torus": 0, "flat_torus": 0, "klein_bottle": 0, "projective_plane": 1,
+    "hyperbolic_surface": -2,
+}  # fmt: skip
 CLOSED = {
     "sphere": (shapes.sphere(subdivisions=2), 2),
     "random sphere": (shapes.sphere(sampling="random", n=300), 2),
@@ -48,6 +52,48 @@ def test_indices_sum_to_the_euler_characteristic(name, n):
     if chi > 0:
         assert len(field.singular_faces) == n * chi
     assert set(shape.mesh.faces[field.singular_faces].ravel()) == set(np.flatnonzero(field.near_singularity))
+
+
+@pytest.mark.parametrize("n", [1, 2, 4, 6])
+@pytest.mark.parametrize("name", CLOSED_SURFACES)
+def test_indices_on_every_named_closed_surface(name, n):
+    """Σ index = χ, in units of 1/n: n χ of them, signs counted."""
+    mesh = shapes.named_surface(name).mesh
+    assert (mesh.twin >= 0).all()
+    field = smoothest_frame_field(mesh, n)
+    assert round(n * field.face_index.sum(), 9) == n * CLOSED_SURFACES[name]
+    g = compute_geometry(mesh, Nearest(6), dtype=torch.float64)
+    _, _, moved = random_gauge(g)
+    assert (smoothest_frame_field(mesh, n, geometry=moved).face_index == field.face_index).all()
+
+
+def test_one_sided_and_two_sided_solvers_agree():
+    mesh = CLOSED["random sphere"][0].mesh
+    fans = build_fans(mesh)
+    matrix = (_connection_laplacian(fans, 4) + 0.1 * _diagonal(np.ones(2 * mesh.n_vertices))).tocsc()
+    right = np.random.default_rng(0).standard_normal(2 * mesh.n_vertices)
+    found = [_solver(matrix, one_sided)(right) for one_sided in (False, True)]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-10)
+    np.testing.assert_allclose(matrix @ found[0], right, atol=1e-10)
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_a_field_aligned_to_the_boundary(n):
+    """On a flat strip and cylinder the normals of both rims agree but for their sign; a free field knows no rim."""
+    cylinder = shapes.cylinder(24, 8, jitter=0.2)
+    up = np.broadcast_to([0, 0, 1.0], (cylinder.mesh.n_vertices, 3))
+    g = compute_geometry(cylinder.mesh, Nearest(8), frame_direction=up, dtype=torch.float64)
+    field = smoothest_frame_field(cylinder.mesh, n, geometry=g, aligned=True)
+    rim = g.boundary.numpy()
+    inwards = np.where(cylinder.mesh.vertices[:, 2] > 0, np.pi, 0)
+    assert between(field.angle[rim], inwards[rim], n) < 0.02
+    if n % 2 == 0:
+        assert between(field.angle, 0, n) < 0.1
+    strip = shapes.mobius_strip(24, 6, developed=True, jitter=0.2)
+    g = compute_geometry(strip.mesh, Nearest(8), dtype=torch.float64)
+    assert along_edges(g, smoothest_frame_field(strip.mesh, 2, geometry=g, aligned=True).angle, 2) < 1e-9
+    closed = CLOSED["torus"][0].mesh
+    assert (smoothest_frame_field(closed, n, aligned=True).angle == smoothest_frame_field(closed, n).angle).all()
 
 
 def test_no_singularity_on_a_jittered_torus():
