@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gaugenet.meshes.averaging import average_over_neighbors, roughness
 from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.edge_distance import HEAP_ENTRY, edge_distances, grown
 from gaugenet.meshes.edge_rows import EdgeRows, Run, row_task, row_tasks
 from gaugenet.meshes.fans import CornerFans, Floats, Ints, packed
 from gaugenet.meshes.neighborhoods import ABSURD_NEIGHBORS
 from gaugenet.meshes.quadrature import quadrature_weights
+from gaugenet.meshes.selection import TIE, by_distance, counted, selected
 from gaugenet.meshes.transport import (
+    EDGE_ENDS,
     edge_ends,
     polyhedral_transport,
     straddle_correct,
@@ -29,14 +32,13 @@ from gaugenet.meshes.transport import (
 )
 from gaugenet.meshes.unfolding import WINDOW, Search, explore, new_search
 
-_TARGETS_PER_CHUNK = 1024
+_TARGETS_PER_CHUNK = 512
 _WRAPPED = 2**18
 _CHUNKS_PER_THREAD = 8
 """At least, so that no thread waits long for the last chunk of another."""
 _MARGINS = np.array([0.02, 0.25, 1.0])
 """How much farther than the neighbourhood to search, so that the parents of its outer vertices are known; the
 next where some are not."""
-_TIE = 1e-9
 
 EDGE = np.dtype(
     [("r", np.float64), ("theta", np.float64), ("phi", np.float64), ("source", np.int32), ("flip", np.int8)], align=True
@@ -70,8 +72,33 @@ def available_threads() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class PackedSurface(NamedTuple):
+    """What the search reads of `CornerFans`, which may then be forgotten."""
+
+    half_edges: NDArray[np.void]
+    vertices: NDArray[np.void]
+    corners: Ints
+    ends: NDArray[np.void]
+    rough: Floats
+    unit: float
+
+    @property
+    def n_vertices(self) -> int:
+        return len(self.vertices)
+
+
+def packed_surface(fans: CornerFans, smooth: bool = True) -> PackedSurface:
+    """What `all_log_maps` makes of the fans by itself; `smooth` as there."""
+    half_edges, vertices = packed(fans)
+    if smooth:
+        ends, rough = edge_ends(fans, half_edges, vertices), roughness(fans)
+    else:
+        ends, rough = np.empty(0, EDGE_ENDS), np.empty(0)
+    return PackedSurface(half_edges, vertices, fans.corners, ends, rough, fans.unit)
+
+
 def all_log_maps(
-    fans: CornerFans,
+    fans: CornerFans | PackedSurface,
     radius: float,
     most: int,
     *,
@@ -91,7 +118,7 @@ def all_log_maps(
     surface. Time and memory are those of the rows asked for (and a few records for each vertex of the surface).
 
     Args:
-        fans: the surface.
+        fans: the surface; packed by a caller who wants to let go of the fans.
         radius: largest distance, in mean edge lengths; may be inf if `most` is positive.
         most: how many of the nearest sources to keep, or -1 for all.
         targets: [T] distinct vertices, one row each, in this order; None for all vertices.
@@ -112,11 +139,12 @@ def all_log_maps(
     Raises:
         ValueError: `targets` or `sources` are not as described, a neighbourhood is absurdly large, or all together are.
     """
-    n = fans.n_vertices
+    surface = fans if isinstance(fans, PackedSurface) else packed_surface(fans, smooth)
+    n = surface.n_vertices
     rows_of = np.arange(n) if targets is None else _checked_targets(targets, n)
-    counted = np.ones(n, np.bool_) if sources is None else np.ascontiguousarray(sources)
-    if counted.shape != (n,) or counted.dtype != np.bool_:
-        raise ValueError(f"sources must be boolean of shape [{n}], got {counted.dtype} {list(counted.shape)}")
+    among = np.ones(n, np.bool_) if sources is None else np.ascontiguousarray(sources)
+    if among.shape != (n,) or among.dtype != np.bool_:
+        raise ValueError(f"sources must be boolean of shape [{n}], got {among.dtype} {list(among.shape)}")
     visited = rows_of if visit is None else rows_of[visit]
     workers = max(1, min(threads or available_threads(), len(rows_of)))
     with ThreadPoolExecutor(workers) as pool:
@@ -125,7 +153,7 @@ def all_log_maps(
         rows = EdgeRows(len(rows_of), most, _stored(dtype, area is not None))
         try:
             for done, chunk in _chunks(
-                fans, radius, most, visited, counted, include_self, smooth, area, dtype, workers, run
+                surface, radius, most, visited, among, include_self, smooth, area, dtype, workers, run
             ):
                 degree, chunk_support, fields, lacking = chunk
                 place = slice(done - len(degree), done) if visit is None else visit[done - len(degree) : done]
@@ -158,11 +186,11 @@ def _stored(dtype: type[np.floating[Any]], weights: bool) -> dict[str, Any]:
 
 
 def _chunks(
-    fans: CornerFans,
+    surface: PackedSurface,
     radius: float,
     most: int,
     visited: Ints,
-    counted: NDArray[np.bool_],
+    among: NDArray[np.bool_],
     include_self: bool,
     smooth: bool,
     area: Floats | None,
@@ -171,22 +199,22 @@ def _chunks(
     run: Run,
 ) -> Iterator[tuple[int, tuple[Ints, Floats, dict[str, NDArray[Any]], int]]]:
     """(targets done, (degree, support, fields of the edges, one-sided edges)) of chunks of the targets, in order."""
-    surface = (*packed(fans), fans.corners, edge_ends(fans))
+    arrays = surface[:-1]
     idle: SimpleQueue[Search] = SimpleQueue()
     for _ in range(workers):
-        idle.put(new_search(fans.n_vertices))
+        idle.put(new_search(surface.n_vertices))
     size = max(1, min(_TARGETS_PER_CHUNK, -(-len(visited) // (workers * _CHUNKS_PER_THREAD))))
 
     def work(first: int) -> tuple[int, tuple[Ints, Floats, dict[str, NDArray[Any]], int]]:
         last = min(first + size, len(visited))
         with _borrowed(idle) as search:
             degree, support, edges, lacking, refused, count = _map_chunk(
-                *surface, *search, visited, counted, first, last, float(radius), int(most), include_self, smooth
+                *arrays, *search, visited, among, first, last, float(radius), int(most), include_self, smooth
             )
         if refused >= 0:
-            raise _absurd(fans, radius, most, refused, count)
-        support *= fans.unit
-        r = edges["r"] * fans.unit
+            raise _absurd(surface.unit, radius, most, refused, count)
+        support *= surface.unit
+        r = edges["r"] * surface.unit
         fields = {"source": edges["source"], "r": r, "theta": wrap(edges["theta"]), "phi": wrap(edges["phi"])}
         fields["flip"] = edges["flip"]
         if area is not None:
@@ -209,14 +237,14 @@ def _checked_targets(targets: Ints, n: int) -> Ints:
     return chosen
 
 
-def _absurd(fans: CornerFans, radius: float, most: int, vertex: int, count: int) -> ValueError:
+def _absurd(unit: float, radius: float, most: int, vertex: int, count: int) -> ValueError:
     if most > 0:
         return ValueError(
             f"{most:,} neighbours for each vertex are more than the {ABSURD_NEIGHBORS:,} that a neighbourhood may have "
             f"(vertex {vertex} has that many within reach); use a smaller k or max_neighbors, or a coarser mesh"
         )
     return ValueError(
-        f"a radius of {radius:.4g} mean edge lengths ({radius * fans.unit:.4g} in the unit of the "
+        f"a radius of {radius:.4g} mean edge lengths ({radius * unit:.4g} in the unit of the "
         f"mesh) gives vertex {vertex} at least {count} neighbours, more than the {ABSURD_NEIGHBORS} "
         "that a neighbourhood may have; use a smaller radius, Nearest(k), or "
         "Radius(..., max_neighbors=k)"
@@ -234,7 +262,22 @@ def _borrowed(idle: SimpleQueue[Search]) -> Iterator[Search]:
 
 @compiled
 def _map_chunk(  # type: ignore[no-untyped-def]
-    half_edges, vertices, corners, ends, paths, reached, counts, targets, sources, first, last, limit, most, own, smooth
+    half_edges,
+    vertices,
+    corners,
+    ends,
+    rough,
+    paths,
+    reached,
+    counts,
+    targets,
+    sources,
+    first,
+    last,
+    limit,
+    most,
+    own,
+    smooth,
 ):
     """Rows of targets[first:last]; see `all_log_maps` for the order of the results."""
     degree, support = np.zeros(last - first, np.int64), np.zeros(last - first)
@@ -254,22 +297,25 @@ def _map_chunk(  # type: ignore[no-untyped-def]
         if may_be_absurd and settled > ABSURD_NEIGHBORS:
             _forget(paths, seen[:n_seen])
             return degree, support, rows[:0], one_sided, p, settled
-        radius = (farthest if settled == enough or limit == np.inf else limit) * (1.0 + _TIE)
+        radius = (farthest if settled == enough or limit == np.inf else limit) * (1.0 + TIE)
         kept = reached[:0]
         missing = 0
-        for attempt in range(len(_MARGINS)):
+        amount = rough[p] if smooth else 0.0
+        for attempt in range(1 if amount > 0.0 else 0, len(_MARGINS)):
             token = row * len(_MARGINS) + attempt
             reach = radius * (1.0 + _MARGINS[attempt]) if smooth else radius
             windows, queue = explore(
                 half_edges, vertices, corners, paths, reached, counts, windows, queue, token, p, reach
             )
-            order = _by_distance(paths, reached[: counts[0]])
-            nearest = _counted(order, sources, p, with_self)
-            kept, support[row - first] = _selected(paths, nearest, radius, limit, most)
+            order = by_distance(paths, reached[: counts[0]])
+            nearest = counted(order, sources, p, with_self)
+            kept, support[row - first] = selected(paths, nearest, radius, limit, most)
             polyhedral_transport(vertices, paths, p, order)
             if not smooth:
                 break
             straddle_correct(half_edges, ends, paths, token, p, order)
+            if amount > 0.0:
+                average_over_neighbors(half_edges, vertices, corners, ends, paths, token, order, amount)
             paths[p].lacking = 0
             missing = _read_corrected(paths, token, kept)
             if missing == 0:
@@ -289,18 +335,6 @@ def _map_chunk(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _counted(order, sources, target, with_self):  # type: ignore[no-untyped-def]
-    """Those of `order` that are sources, after the target where it is its own neighbour."""
-    kept, n = np.empty(len(order) + 1, np.int64), 0
-    if with_self:
-        kept[0], n = target, 1
-    for q in order:
-        kept[n] = q
-        n += sources[q]
-    return kept[:n]
-
-
-@compiled
 def _read_corrected(paths, token, kept):  # type: ignore[no-untyped-def]
     """Theta and phi from the corrected values; how many vertices have none, or lack a side because it is far."""
     missing = 0
@@ -317,60 +351,3 @@ def _read_corrected(paths, token, kept):  # type: ignore[no-untyped-def]
 def _forget(paths, vertices):  # type: ignore[no-untyped-def]
     for v in vertices:
         paths[v].bound = np.inf
-
-
-@compiled
-def _by_distance(paths, reached):  # type: ignore[no-untyped-def]
-    key, order = np.empty(len(reached)), np.empty(len(reached), np.int64)
-    for i in range(len(reached)):
-        key[i], order[i] = paths[reached[i]].distance, reached[i]
-    _sort_together(key, order)
-    return order
-
-
-@compiled
-def _by_index(some):  # type: ignore[no-untyped-def]
-    key, order = np.empty(len(some)), np.empty(len(some), np.int64)
-    for i in range(len(some)):
-        key[i], order[i] = some[i], some[i]
-    _sort_together(key, order)
-    return order
-
-
-@compiled
-def _sort_together(key, vertex):  # type: ignore[no-untyped-def]
-    """Shell's sort, in place, by key and then by vertex: for some dozens of entries, and compiled in no time."""
-    gap = 1
-    while gap < len(key) // 3:
-        gap = 3 * gap + 1
-    while gap > 0:
-        for i in range(gap, len(key)):
-            k, v, at = key[i], vertex[i], i
-            while at >= gap and (key[at - gap] > k or (key[at - gap] == k and vertex[at - gap] > v)):
-                key[at], vertex[at] = key[at - gap], vertex[at - gap]
-                at -= gap
-            key[at], vertex[at] = k, v
-        gap //= 3
-
-
-@compiled
-def _selected(paths, order, radius, limit, most):  # type: ignore[no-untyped-def]
-    """(the neighbours to keep of the reached vertices, nearest first, sorted by index; the support radius)."""
-    inside = len(order)
-    while inside > 0 and paths[order[inside - 1]].distance > radius:
-        inside -= 1
-    if inside == 0:
-        return order[:0], 0.0
-    last = paths[order[inside - 1]].distance
-    if most < 0 or inside <= most:
-        return _by_index(order[:inside]), limit if limit < np.inf else last * (1.0 + 0.5 / inside)
-    last, beyond = paths[order[most - 1]].distance, paths[order[most]].distance
-    support = min(max(0.5 * (last + beyond), last * (1.0 + 0.5 / most)), limit)
-    sure, tied = most, most
-    if beyond <= last * (1.0 + _TIE):
-        while sure > 0 and paths[order[sure - 1]].distance >= last * (1.0 - _TIE):
-            sure -= 1
-        while tied < inside and paths[order[tied]].distance <= last * (1.0 + _TIE):
-            tied += 1
-    order[sure:tied] = _by_index(order[sure:tied])
-    return _by_index(order[:most]), support

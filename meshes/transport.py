@@ -21,7 +21,9 @@ direction β (scaled), has φ = θ + π - flip β: the direction of travel is θ
 pseudo-source v, g_{p<-q} = g_{p<-v} g_{v<-q}. This is ``polyhedral`` transport, exact for a flat surface with
 cone points. Where the polyhedron samples a smooth surface its error has the order of the curvature enclosed,
 at every resolution, because all curvature sits at the vertices and the path passes them on one side.
-``smooth`` transport repairs that (`straddle_correct`) by an average over paths on both sides.
+``smooth`` transport repairs that (`straddle_correct`) by an average over paths on both sides, from edge to edge, with
+the directions of edges of `gaugenet.meshes.edge_directions`; so θ of a short edge is not quite its scaled angle. Where
+the surface is noisy it averages over more paths (`gaugenet.meshes.averaging`). r is the exact distance in both modes.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gaugenet.meshes.compiled import compiled
+from gaugenet.meshes.edge_directions import edge_turns
 from gaugenet.meshes.fans import CornerFans, Floats, Ints
 from gaugenet.meshes.unfolding import corner_after, corner_before
 
@@ -82,20 +85,21 @@ EDGE_ENDS = np.dtype([("at_tail", np.complex128), ("at_head", np.complex128), ("
 it in the frame of its head, and -1 where the two frames have opposite handedness along it."""
 
 
-def edge_ends(fans: CornerFans) -> NDArray[np.void]:
-    """[3 F] of EDGE_ENDS."""
+def edge_ends(fans: CornerFans, half_edges: NDArray[np.void], vertices: NDArray[np.void]) -> NDArray[np.void]:
+    """[3 F] of EDGE_ENDS, of a surface that samples a smooth one; half_edges, vertices are `packed(fans)`."""
     after = np.arange(len(fans.vertex)).reshape(-1, 3)[:, [1, 2, 0]].ravel()
     other_edge = fans.direction + fans.corner_sign * fans.corner_angle
     scaled = fans.scale[fans.vertex]
     ends = np.zeros(len(fans.vertex), EDGE_ENDS)
-    ends["at_tail"] = np.exp(1j * fans.direction * scaled)
-    ends["at_head"] = np.exp(1j * other_edge * scaled)[after]
+    turn_tail, turn_other = edge_turns(half_edges, vertices, fans.corners)
+    ends["at_tail"] = np.exp(1j * (fans.direction * scaled + turn_tail))
+    ends["at_head"] = np.exp(1j * (other_edge * scaled + turn_other))[after]
     ends["flip"] = fans.corner_sign * fans.corner_sign[after]
     return ends
 
 
 @compiled
-def _act(turn, flip, z):  # type: ignore[no-untyped-def]
+def act(turn, flip, z):  # type: ignore[no-untyped-def]
     """R(arg turn) diag(1, flip) on the vector z, both as complex numbers."""
     return turn * z if flip > 0 else turn * z.conjugate()
 
@@ -182,12 +186,12 @@ def _corrected(half_edges, ends, paths, token, c, one_side_will_do):  # type: ig
             lacking += parent.stamp != token
             continue
         asked += 1
-        along = _act(parent.turn, parent.flip, at_parent)
+        along = act(parent.turn, parent.flip, at_parent)
         found = parent.log + length * along
         if parent.flip * edge.flip != path.flip or found.real * ahead.real + found.imag * ahead.imag < 0.0:
             continue
         log += weight * found
-        turn -= weight * _act(along, -path.flip, at_c)
+        turn -= weight * act(along, -path.flip, at_c)
     if asked == 0:
         return False
     size, unit = abs(log), abs(turn)
