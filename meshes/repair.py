@@ -35,6 +35,11 @@ from gaugenet.meshes.validation import (
 MOLLIFY_SLACK = 1e-5
 """Slack of the triangle inequality that a repaired face gets, in mean edge lengths."""
 
+_SPIKE = 2e-6
+"""Radians: total angle of an inner vertex below which the surface round it is refused."""
+_NEAR = 1e-6
+"""Median edge lengths below which two vertices are said to be nearly at one position."""
+
 
 def mesh_from_arrays(
     vertices: ArrayLike, faces: ArrayLike, *, name: str = "", merge_vertices: bool | None = None
@@ -108,12 +113,28 @@ def mesh_from_arrays(
         )
 
     lengths = _edge_lengths(points, triangles, name)
+    n_close = _nearly_touching(points, file_vertex, triangles, twin, float(np.median(lengths)))
+    if n_close:
+        report.append(
+            Repair(
+                "boundary vertices within 1e-6 edge lengths of another, not joined",
+                n_close,
+                "seams that rounding has torn: round the coordinates, then merge_vertices=True joins them",
+            )
+        )
     triangles, twin, flipped, lengths = _oriented(triangles, twin, flipped, lengths, report)
     if not lengths.max() > 0:
         raise MeshError("all faces are points: every edge has length 0", "check the positions of the vertices", name)
     lengths, n_flat = mollified(lengths, twin)
+    _check_spikes(lengths, triangles, twin, file_vertex, name)
     if n_flat:
-        report.append(Repair("faces without area given a little", n_flat, "their edge lengths, not their positions; remove the faces, if they are not meant"))
+        report.append(
+            Repair(
+                "faces without area given a little",
+                n_flat,
+                "their edge lengths, not their positions; remove the faces, if they are not meant",
+            )
+        )
     return TriangleMesh(
         faces=triangles,
         edge_lengths=lengths,
@@ -216,6 +237,55 @@ def _touching(points: Floats, file_vertex: Ints, triangles: Ints, twin: Ints) ->
     row_of[file_vertex] = np.arange(len(points))
     _, count = np.unique(points[row_of[edge_ends]] + 0.0, axis=0, return_counts=True)
     return int(count[count > 1].sum())
+
+
+def _check_spikes(lengths: Floats, triangles: Ints, twin: Ints, file_vertex: Ints, name: str) -> None:
+    """Refuse tips round which geodesics wind some π/Θ times: the time to follow them has no bound."""
+    if not (lengths.min(axis=1) < 1e-5 * lengths.max(axis=1)).any():
+        return
+    from gaugenet.meshes.fans import corner_angles
+
+    n = int(triangles.max()) + 1
+    total = np.bincount(triangles.ravel(), weights=corner_angles(lengths).ravel(), minlength=n)
+    inner = np.bincount(triangles.ravel(), minlength=n) > 0
+    h = np.flatnonzero(twin < 0)
+    corner = triangles.ravel()
+    inner[corner[h]] = inner[corner[next_in_face(h)]] = False
+    tips = np.flatnonzero(inner & (total < _SPIKE))
+    if len(tips):
+        raise MeshError(
+            f"vertex {file_vertex[tips[0]]} is the tip of a spike: its angles sum to {total[tips[0]]:.0e} "
+            f"({len(tips)} such vertices)",
+            "check its coordinates, or remove it and its faces",
+            name,
+        )
+
+
+def _nearly_touching(points: Floats, file_vertex: Ints, triangles: Ints, twin: Ints, edge: float) -> int:
+    """How many positions on the boundary have another one so near, and no edge to it, that they were meant as one."""
+    from scipy.spatial import cKDTree
+
+    h = np.flatnonzero(twin < 0)
+    corner = triangles.ravel()
+    ends = np.unique(np.concatenate([corner[h], corner[next_in_face(h)]]))
+    if len(ends) < 4 or not edge > 0:
+        return 0
+    # in units of the edge: squares of distances must neither under- nor overflow
+    with np.errstate(over="ignore"):
+        scaled = np.clip((points[ends] - points[ends[0]]) / edge, -1e100, 1e100)
+    _, first = np.unique(scaled, axis=0, return_index=True)
+    if len(first) < 2:
+        return 0
+    distance, nearest = cKDTree(scaled[first]).query(scaled[first], k=2)
+    near = np.flatnonzero(distance[:, 1] < _NEAR)
+    # of each pair either entry may be the vertex itself
+    other = np.where(nearest[near, 0] == near, nearest[near, 1], nearest[near, 0])
+    # copies of a split vertex have the edges of all of them
+    a, b = file_vertex[ends[first[near]]], file_vertex[ends[first[other]]]
+    tail, head, n = file_vertex[corner], file_vertex[corner[next_in_face(np.arange(len(corner)))]], len(points)
+    edges = np.minimum(tail, head) * n + np.maximum(tail, head)
+    joined = np.isin(np.minimum(a, b) * n + np.maximum(a, b), edges)
+    return int(np.count_nonzero(~joined))
 
 
 def _kept_faces(triangles: Ints, report: list[Repair], name: str) -> tuple[Ints, Ints, Ints]:

@@ -159,6 +159,23 @@ def test_merging_on_request_treats_minus_zero_as_zero():
     np.testing.assert_array_equal(mesh.vertex_of_file, [0, 1, 2, 0, 1, 3, 4])
 
 
+@pytest.mark.parametrize("scale", [1e-12, 1.0, 1e12])
+def test_a_seam_torn_by_rounding_is_told(scale):
+    points = np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1e-8, 0, 0], [1, 1e-8, 0], [0, -1, 0]])
+    kind = "boundary vertices within 1e-6 edge lengths of another, not joined"
+    assert kinds(mesh_from_arrays(points * scale, [[0, 1, 2], [4, 3, 5]])) == {kind: 4}
+    # a short edge is no seam
+    assert kind not in kinds(mesh_from_arrays(points * scale, [[0, 1, 2], [0, 3, 5], [1, 4, 0]]))
+
+
+def test_a_spike_is_refused_and_a_long_tip_is_not():
+    """A tip 10⁷ times as long as wide: geodesics would wind round it a million times."""
+    long = TETRAHEDRON * [1, 1, 1e4]
+    assert mesh_from_arrays(long, SIDES).report == ()
+    with pytest.raises(MeshError, match="vertex 3 is the tip of a spike"):
+        mesh_from_arrays(TETRAHEDRON * [1, 1, 1e7], SIDES)
+
+
 def test_faces_without_area_get_some_and_others_keep_theirs():
     """A square whose lower side has a needle of three collinear points, far from a triangle of its own."""
     vertices = np.array([[0.0, 0, 0], [1, 0, 0], [0.5, 0, 0], [0.5, 1, 0], [9, 9, 0], [9, 8, 0], [8, 9, 0]])
