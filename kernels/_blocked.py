@@ -12,87 +12,14 @@ from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from gaugenet.kernels._tiles import mix, product, scale
+from gaugenet.kernels._windows import Int32, Int64, Real, Signs, fill, row_at, transport, weigh
 
-Real = NDArray[Any]
-Signs = NDArray[np.int8]
-Int32 = NDArray[np.int32]
-Int64 = NDArray[np.int64]
-
-# Not literals: numba would compile the tiles once more for each.
-UNIT, NONE = np.int64(1), np.int64(0)
-WINDOW = 128
-"""Edges whose factors are computed at once, so that the arithmetic runs along edges in vector registers."""
+# Not a literal: numba would compile the tiles once more for it.
+UNIT = np.int64(1)
 _INNER = 160
 """Rows of the right factor per pass: together with a panel of columns they stay in the first-level cache."""
-
-
-@njit(inline="always")
-def _powers(cos_sin: Real, e0: int, n: int, edge: Int32, sign: Any, table: Real) -> None:
-    """table[m, :, i] = (cos mα, sin mα) for α = sign · (angle of edge e0 + i), by recurrence; m = 0 included."""
-    cos, sin = table[1, 0], table[1, 1]
-    for i in range(n):
-        e = edge[e0 + i] if edge.shape[0] > 0 else e0 + i
-        cos[i] = cos_sin[e, 0]
-        sin[i] = sign * cos_sin[e, 1]
-    for m in range(2, table.shape[0]):
-        c, s, c_next, s_next = table[m - 1, 0], table[m - 1, 1], table[m, 0], table[m, 1]
-        for i in range(n):
-            c_next[i] = c[i] * cos[i] - s[i] * sin[i]
-            s_next[i] = s[i] * cos[i] + c[i] * sin[i]
-
-
-@njit(inline="always")
-def _factors(
-    e0: int,
-    n: int,
-    edge: Int32,
-    scalars: Real,
-    post: Real,
-    post_flip: Signs,
-    sign: Any,
-    terms: Int64,
-    table: Real,
-    factors: Real,
-) -> None:
-    """factors[τ, b, i] = τ(e0 + i) scalars[e0 + i, b]; factors [terms + 1, B, >= n]."""
-    if post.shape[0] > 0:
-        _powers(post, e0, n, edge, sign, table)
-    n_scalars = scalars.shape[1]
-    for b in range(n_scalars):
-        scalar = factors[terms.shape[0], b]
-        for i in range(n):
-            scalar[i] = scalars[edge[e0 + i] if edge.shape[0] > 0 else e0 + i, b]
-        for t in range(terms.shape[0]):
-            factor, angular = factors[t, b], table[terms[t, 0], terms[t, 1]]
-            if terms[t, 0] == 0:
-                for i in range(n):
-                    factor[i] = scalar[i]
-            else:
-                for i in range(n):
-                    factor[i] = scalar[i] * angular[i]
-            if terms[t, 2] == 1:
-                for i in range(n):
-                    factor[i] *= post_flip[edge[e0 + i] if edge.shape[0] > 0 else e0 + i]
-
-
-@njit(inline="always")
-def _transport(
-    x: Real, at: int, out: Real, start: int, blocks: Int64, table: Real, i: int, rotated: bool, flip: Any, one: Any
-) -> None:
-    """out[start:] = Pre x[at:]: rotate and reflect the columns of one source."""
-    for k in range(blocks.shape[0]):
-        order, parity, dim, m, column = blocks[k, 0], blocks[k, 1], blocks[k, 2], blocks[k, 3], blocks[k, 4]
-        c, s = one, one - one
-        if rotated and order > 0:
-            c, s = table[order, 0, i], table[order, 1, i]
-        if dim == 1:
-            scale(m, x, at + column, out, start + column, c * flip if parity == 1 else c)
-        else:
-            mix(m, x, at + column, at + column + m, out, start + column, c, -s * flip)
-            mix(m, x, at + column, at + column + m, out, start + column + m, s, c * flip)
 
 
 @njit(inline="always")
@@ -102,6 +29,7 @@ def _aggregate(
     lanes: int,
     x: Real,
     c_in: int,
+    order: Int32,
     row_ptr: Int32,
     source: Int32,
     edge: Int32,
@@ -114,71 +42,54 @@ def _aggregate(
     blocks: Int64,
     terms: Int64,
     extra: Int64,
-    batch: int,
+    window: int,
     padded: int,
     transported: Real,
     factors: Real,
     table: Real,
+    slots: Int64,
     sums: Real,
 ) -> None:
     """sums[p - p0, τ, b, :] = Σ_e τ(e) scalars[e, b] Pre_e x[source_e]: itself a small product, factors · transported.
 
     τ runs over `terms` (order, 0 cos or 1 sin, 1 if times post_flip), then over `extra`, sums of two of those before.
-    Edges go by in windows, those of one target in batches; however they are cut, they are summed in their order.
+    Edges go by in windows; however they are cut, those of one target are summed in their order.
     """
     n_scalars, one = scalars.shape[1], sign * sign
     n_rows = terms.shape[0] * n_scalars
     wide = (terms.shape[0] + extra.shape[0]) * n_scalars * padded
     flat_factors = factors.reshape(-1)
     for p in range(p0, p1):
-        if row_ptr[p] == row_ptr[p + 1]:
+        row = row_at(order, p)
+        if row_ptr[row] == row_ptr[row + 1]:
             sums[(p - p0) * wide : (p - p0) * wide + n_rows * padded] = 0
-    p = p0
-    for e0 in range(row_ptr[p0], row_ptr[p1], WINDOW):
-        e1 = min(e0 + WINDOW, int(row_ptr[p1]))
-        _factors(e0, e1 - e0, edge, scalars, post, post_flip, sign, terms, table, factors)
-        if pre.shape[0] > 0:
-            _powers(pre, e0, e1 - e0, edge, sign, table)
-        while p < p1 and row_ptr[p] < e1:
-            first, stop = max(e0, int(row_ptr[p])), min(e1, int(row_ptr[p + 1]))
-            for start in range(first, stop, batch):
-                count = min(batch, stop - start)
-                for k in range(start, start + count):
-                    flip = one
-                    if pre_flip.shape[0] > 0:
-                        flip = one * pre_flip[edge[k] if edge.shape[0] > 0 else k]
-                    _transport(
-                        x,
-                        source[k] * c_in,
-                        transported,
-                        (k - start) * padded,
-                        blocks,
-                        table,
-                        k - e0,
-                        pre.shape[0] > 0,
-                        flip,
-                        one,
-                    )
-                product(
-                    n_rows,
-                    padded // lanes,
-                    lanes,
-                    count,
-                    flat_factors,
-                    start - e0,
-                    factors.shape[2],
-                    UNIT,
-                    transported,
-                    NONE,
-                    padded,
-                    sums,
-                    (p - p0) * wide,
-                    padded,
-                    start > row_ptr[p],
-                )
-            if row_ptr[p + 1] > e1:
-                break
-            p += 1
+    now, ahead = slots[0], slots[1]
+    n, rows, i, done = fill(p0, 0, p1, p0, window, order, row_ptr, source, edge, x, c_in, scalars, pre, post, now)
+    while n > 0:
+        n_next, rows_next, i, done = fill(
+            i, done, p1, p0, window, order, row_ptr, source, edge, x, c_in, scalars, pre, post, ahead
+        )
+        weigh(n, now, scalars, post, post_flip, sign, terms, table, factors)
+        transport(x, n, now, pre, pre_flip, sign, blocks, table, padded, transported)
+        for r in range(rows):
+            product(
+                n_rows,
+                padded // lanes,
+                lanes,
+                now[4, r],
+                flat_factors,
+                now[3, r],
+                factors.shape[2],
+                UNIT,
+                transported,
+                now[3, r] * padded,
+                padded,
+                sums,
+                now[2, r] * wide,
+                padded,
+                now[5, r] > 0,
+            )
+        n, rows, now, ahead = n_next, rows_next, ahead, now
     size = n_scalars * padded
     for p in range(p1 - p0):
         for k in range(extra.shape[0]):
@@ -198,10 +109,11 @@ def _contract(
     products: Int64,
     scatter: Int64,
     contracted: Real,
+    order: Int32,
     out: Real,
     c_out: int,
 ) -> None:
-    """out[p0 + p] for p < n: the products of one chunk of sums, their columns copied or added into place."""
+    """The n rows of `out` visited from the p0-th on: the products of one chunk of sums, copied or added into place."""
     one = out.dtype.type(1)
     for q in range(products.shape[0]):
         a0, inner, w0, columns, before = products[q]
@@ -227,7 +139,7 @@ def _contract(
         to, width, q, column, q2, column2 = scatter[r]
         at, at2 = chunk * products[q, 4] + column, chunk * products[q2, 4] + column2
         for p in range(n):
-            o = (p0 + p) * c_out + to
+            o = row_at(order, p0 + p) * c_out + to
             if q2 < 0:
                 scale(width, contracted, at + p * products[q, 3], out, o, one)
             else:
@@ -242,6 +154,7 @@ def _outer(
     lanes: int,
     wide: int,
     sums: Real,
+    order: Int32,
     grad: Real,
     c_out: int,
     products: Int64,
@@ -249,13 +162,13 @@ def _outer(
     gathered: Real,
     weight_grad: Real,
 ) -> None:
-    """weight_grad += sumsᵀ grad[p0 : p0 + n] of one chunk, in the packed layout of the weight."""
+    """weight_grad += sumsᵀ grad of the n rows visited from the p0-th on, in the packed layout of the weight."""
     one = grad.dtype.type(1)
     for r in range(gather.shape[0]):
         q, column, width, g, g2 = gather[r]
         at = chunk * products[q, 4] + column
         for p in range(n):
-            row = (p0 + p) * c_out
+            row = row_at(order, p0 + p) * c_out
             if g2 < 0:
                 scale(width, grad, row + g, gathered, at + p * products[q, 3], one)
             else:
@@ -282,10 +195,10 @@ def _outer(
 
 
 def with_tiles_in_its_name(loop: Callable[..., None]) -> Callable[..., None]:
-    """Names what numba keeps on disk for `loop` after the content of `_tiles.py` too: by itself, numba compiles anew
-    where the file of a function changes, and not where that of a function that it calls does."""
-    digest = hashlib.sha256(Path(__file__).with_name("_tiles.py").read_bytes()).hexdigest()
-    loop.__qualname__ += f"_{digest[:12]}"
+    """Names what numba keeps of `loop` on disk after the content of `_tiles.py` and `_windows.py` too: by itself, numba
+    compiles anew where the file of a function changes, and not where that of a function that it calls does."""
+    contents = [Path(__file__).with_name(name).read_bytes() for name in ("_tiles.py", "_windows.py")]
+    loop.__qualname__ += f"_{hashlib.sha256(b''.join(contents)).hexdigest()[:12]}"
     return loop
 
 
@@ -298,6 +211,7 @@ def run_range(
     lanes: int,
     x: Real,
     c_in: int,
+    order: Int32,
     row_ptr: Int32,
     source: Int32,
     edge: Int32,
@@ -313,18 +227,19 @@ def run_range(
     products: Int64,
     scatter: Int64,
     gather: Int64,
-    batch: int,
+    window: int,
     padded: int,
     c_out: int,
     factors: Real,
     table: Real,
+    slots: Int64,
     scratch: Real,
     weight: Real,
     out: Real,
     grad: Real,
     weight_grad: Real,
 ) -> None:
-    """Targets start .. stop - 1: aggregate a chunk, then use it for the result, the weight gradient, or both.
+    """The start-th to stop-th row visited: aggregate a chunk, then use it for the result, the weight gradient, or both.
 
     An empty `out` or `weight_grad` (and `weight`, `grad` with it) is left alone.
     products [·, 5]: offset in a row of sums, inner dimension, offset in `weight`, columns (a multiple of `lanes`),
@@ -333,9 +248,9 @@ def run_range(
     `grad` to add (second -1: none).
     """
     wide = (terms.shape[0] + extra.shape[0]) * scalars.shape[1] * padded
-    transported = scratch[: batch * padded]
-    sums = scratch[batch * padded : batch * padded + chunk * wide]
-    columns = scratch[batch * padded + chunk * wide :]
+    transported = scratch[: window * padded]
+    sums = scratch[window * padded : window * padded + chunk * wide]
+    columns = scratch[window * padded + chunk * wide :]
     gathered = columns[columns.shape[0] // 2 :]
     transported[:] = 0
     gathered[:] = 0
@@ -347,6 +262,7 @@ def run_range(
             lanes,
             x,
             c_in,
+            order,
             row_ptr,
             source,
             edge,
@@ -359,14 +275,15 @@ def run_range(
             blocks,
             terms,
             extra,
-            batch,
+            window,
             padded,
             transported,
             factors,
             table,
+            slots,
             sums,
         )
         if out.shape[0] > 0:
-            _contract(p0, p1 - p0, chunk, lanes, wide, sums, weight, products, scatter, columns, out, c_out)
+            _contract(p0, p1 - p0, chunk, lanes, wide, sums, weight, products, scatter, columns, order, out, c_out)
         if weight_grad.shape[0] > 0:
-            _outer(p0, p1 - p0, chunk, lanes, wide, sums, grad, c_out, products, gather, gathered, weight_grad)
+            _outer(p0, p1 - p0, chunk, lanes, wide, sums, order, grad, c_out, products, gather, gathered, weight_grad)

@@ -26,8 +26,8 @@ from gaugenet.kernels._reference import EdgeArrays, TransportBlock
 
 _CHUNK_BYTES = 384 << 10
 """Sums of one chunk of targets; with a panel of the weight they fit the second-level cache."""
-_BATCH_BYTES = 24 << 10
-"""Transported sources of one batch of edges; half a first-level cache."""
+_WINDOW_BYTES = 24 << 10
+"""Transported sources of one window of edges; most of a first-level cache."""
 _SEGMENT, _MAX_SEGMENTS = 1024, 16
 """Targets per partial weight gradient, at least; partial weight gradients, at most."""
 
@@ -123,23 +123,24 @@ def _plan(edges: EdgeArrays, in_blocks: Sequence[TransportBlock], out_blocks: Se
     )
 
 
-def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...], Callable[[], tuple[Any, Any, Any]]]:
+def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...], Callable[[], tuple[Any, ...]]]:
     """What the loop takes between the range of targets and their scratch, and a maker of that scratch."""
-    from gaugenet.kernels._blocked import WINDOW
     from gaugenet.kernels._tiles import lanes
+    from gaugenet.kernels._windows import WINDOW
 
     dtype, size = edges.scalars.dtype, edges.scalars.element_size()
     n_sums = len(plan.terms) + len(plan.extra)
     wide = n_sums * plan.n_scalars * plan.padded
     chunk = max(min(_CHUNK_BYTES // max(wide * size, 1) // 12 * 12, 96), 12)
-    batch = max(min(_BATCH_BYTES // max(plan.padded * size, 1), WINDOW), 8)
-    n_scratch = batch * plan.padded + chunk * (wide + 2 * sum(p.columns for p in plan.products))
+    window = max(min(_WINDOW_BYTES // max(plan.padded * size, 1), WINDOW), 8)
+    n_scratch = window * plan.padded + chunk * (wide + 2 * sum(p.columns for p in plan.products))
     stride = WINDOW + lanes(size)  # a power of two would send all rows of the factors to the same few cache sets
     arguments = (
         chunk,
         lanes(size),
         x.detach().to(dtype).contiguous().view(-1).numpy(),
         plan.c_in,
+        _array(edges.order, torch.int32, 0),
         edges.row_ptr.numpy(),
         edges.source.numpy(),
         _array(edges.edge, torch.int32, 0),
@@ -155,17 +156,18 @@ def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...
         plan.product_table,
         plan.scatter_table,
         plan.gather_table,
-        batch,
+        window,
         plan.padded,
         plan.c_out,
     )
 
-    def scratch() -> tuple[Any, Any, Any]:
+    def scratch() -> tuple[Any, ...]:
         factors = _empty((len(plan.terms) + 1) * plan.n_scalars * stride, dtype)
         table = _empty((plan.max_order + 2) * 2 * WINDOW, dtype)
         return (
             factors.reshape(len(plan.terms) + 1, plan.n_scalars, stride),
             table.reshape(plan.max_order + 2, 2, WINDOW),
+            np.empty((2, 6, WINDOW), np.int64),
             _empty(n_scratch, dtype),
         )
 

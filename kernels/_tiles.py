@@ -230,6 +230,59 @@ def _typed_mix(typing: Any, n: Any, x: Any, x0: Any, x1: Any, o: Any, o0: Any, a
     return signature, emit
 
 
+def _typed_turn(
+    typing: Any, n: Any, x: Any, x0: Any, x1: Any, o: Any, o0: Any, o1: Any, a: Any, b: Any, c: Any, d: Any
+) -> Any:
+    """o[o0 + i] = a x[x0 + i] + b x[x1 + i] and o[o1 + i] = c x[x0 + i] + d x[x1 + i] for i < n, on flat arrays."""
+    integer = types.intp
+    signature = types.void(integer, x, integer, integer, o, integer, integer, *(x.dtype,) * 4)
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        code = _Code(context, builder, x.dtype)
+        n_, _, x0_, x1_, _, o0_, o1_ = args[:7]
+        x_, o_ = _data(context, builder, sig.args[1], args[1]), _data(context, builder, sig.args[4], args[4])
+        matrix = args[7:]
+        spread, width = [code.broadcast(value) for value in matrix], code.const(code.vector.count)
+        full = builder.mul(builder.sdiv(n_, width), width)
+        with cgutils.for_range_slice(builder, code.const(0), full, width, code.index) as (i, _):
+            left, right = code.load(x_, builder.add(x0_, i)), code.load(x_, builder.add(x1_, i))
+            for to, (p, q) in ((o0_, spread[:2]), (o1_, spread[2:])):
+                value = code.multiply_add(p, left, builder.fmul(q, right, flags=FLAGS))
+                code.store(value, o_, builder.add(to, i))
+        with cgutils.for_range_slice(builder, full, n_, code.const(1), code.index) as (i, _):
+            left = builder.load(code.address(x_, builder.add(x0_, i)), typ=code.scalar)
+            right = builder.load(code.address(x_, builder.add(x1_, i)), typ=code.scalar)
+            for to, (p, q) in ((o0_, matrix[:2]), (o1_, matrix[2:])):
+                value = code.multiply_add(p, left, builder.fmul(q, right, flags=FLAGS))
+                builder.store(value, code.address(o_, builder.add(to, i)))
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
+def _typed_prefetch(typing: Any, x: Any, first: Any, n: Any) -> Any:
+    """Ask for n numbers from row `first` of x on (its first-th number where it is flat) to be in the second-level cache
+    soon. It reads nothing, so x may be shorter."""
+    signature = types.void(x, types.intp, types.intp)
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        code = _Code(context, builder, x.dtype)
+        array = context.make_array(x)(context, builder, args[0])
+        start = args[1]
+        if x.ndim == 2:
+            start = builder.mul(start, builder.extract_value(array.shape, 1))
+        pointer, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
+        ask = builder.module.declare_intrinsic("llvm.prefetch", (pointer,), kind)
+        line = code.const(64 // code.itemsize)
+        with cgutils.for_range_slice(builder, code.const(0), args[2], line, code.index) as (i, _):
+            address = builder.bitcast(code.address(array.data, builder.add(start, i)), pointer)
+            builder.call(ask, [address, *(ir.Constant(flag, value) for value in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return signature, emit
+
+
 def _typed_scale(typing: Any, n: Any, x: Any, x0: Any, o: Any, o0: Any, a: Any) -> Any:
     """o[o0 + c] = a x[x0 + c] for c < n, on flat arrays."""
     integer = types.intp
@@ -255,6 +308,8 @@ def _typed_scale(typing: Any, n: Any, x: Any, x0: Any, o: Any, o0: Any, a: Any) 
 _tile: Any = intrinsic(_typed_tile)
 mix: Any = intrinsic(_typed_mix)
 scale: Any = intrinsic(_typed_scale)
+turn: Any = intrinsic(_typed_turn)
+prefetch: Any = intrinsic(_typed_prefetch)
 
 
 @njit(cache=True, nogil=True)

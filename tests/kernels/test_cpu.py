@@ -1,5 +1,7 @@
 """The fast path against the definition: forward, input gradient and weight gradient at once."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -120,3 +122,39 @@ def test_scalars_of_the_harmonic_form_do_not_share_the_aggregation(case, error, 
     """Without a post-rotation and with many scalars the reversed edges have many more sums: the other branch."""
     problem = case("SO(2), one vector wide", [4] * 30, n_source=20, n_scalars=15, geometry=("alpha",))
     compare(problem, error, tolerance["float64"])
+
+
+@pytest.mark.parametrize("geometry", [("alpha", "beta"), ("alpha", "flip", "beta", "post_flip")])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_order_of_visiting_rows_changes_no_bit(case, dtype, geometry, error, tolerance):
+    """Of the result and the gradient to x; the gradient to the weight is a sum over rows in the order of visiting."""
+    degrees = np.random.default_rng(0).choice([0, 1, 2, 6, 40, 129, 200], size=80).tolist()
+    problem = case("parities, odd widths", degrees, n_source=70, dtype=dtype, geometry=geometry)
+    plain = problem.all("cpu")
+    generator = torch.Generator().manual_seed(0)
+    problem.edges = dataclasses.replace(
+        problem.edges,
+        order=torch.randperm(80, generator=generator).int(),
+        reverse_order=torch.randperm(70, generator=generator).int(),
+    )
+    ordered = problem.all("cpu")
+    for name, found, expected in zip(NAMES[:2], ordered, plain):
+        assert torch.equal(found, expected), name
+    assert error(ordered[2], plain[2]) < tolerance[str(dtype).removeprefix("torch.")]
+    reference = problem.all("reference")
+    assert error(ordered[2], reference[2]) < tolerance[str(dtype).removeprefix("torch.")]
+    problem.edges = dataclasses.replace(problem.edges, reverse_order=problem.edges.reverse_order.flip(0))
+    assert not torch.equal(problem.all("cpu")[2], ordered[2])  # the order is used
+
+
+@pytest.mark.parametrize("needed", ["x", "weight"])
+def test_an_order_with_one_gradient_alone(case, needed, error, tolerance):
+    problem = case("SO(2), one vector wide", [4] * 30, n_source=20)
+    expected = problem.all("reference")[1 if needed == "x" else 2]
+    problem.edges = dataclasses.replace(
+        problem.edges, order=torch.arange(29, -1, -1).int(), reverse_order=torch.arange(19, -1, -1).int()
+    )
+    leaf = getattr(problem, needed).clone().requires_grad_()
+    setattr(problem, needed, leaf)
+    (found,) = torch.autograd.grad(problem.run("cpu"), leaf, problem.grad)
+    assert error(found, expected) < tolerance["float64"]
