@@ -7,20 +7,25 @@ import hashlib
 import inspect
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from gaugenet.meshes.atomic import remove_partial_files
+from gaugenet.meshes.coarsening import build_hierarchy
 from gaugenet.meshes.code_version import code_version
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.geometry_file import load_geometry, save_geometry
+from gaugenet.meshes.hierarchy import Hierarchy
+from gaugenet.meshes.hierarchy_file import load_hierarchy, save_hierarchy
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood
 from gaugenet.meshes.precompute import compute_geometry
+
+_T = TypeVar("_T")
 
 ENVIRONMENT_VARIABLE = "GAUGENET_CACHE"
 
@@ -73,26 +78,55 @@ class GeometryCache:
             TypeError: it has no such parameter.
         """
         key = geometry_key(mesh, neighborhood, **parameters)
+        return self._kept(
+            key, load_geometry, save_geometry, lambda: compute_geometry(mesh, neighborhood, **parameters), "geometry"
+        )
+
+    def get_hierarchy(
+        self,
+        mesh: TriangleMesh,
+        neighborhood: Neighborhood | Sequence[Neighborhood] = Nearest(16),  # noqa: B008  (immutable)
+        **parameters: Any,
+    ) -> Hierarchy:
+        """`build_hierarchy` of the same arguments, from the folder where it is known.
+
+        Raises:
+            ValueError: as `build_hierarchy`.
+            TypeError: it has no such parameter.
+        """
+        key = _key(build_hierarchy, mesh, neighborhood, parameters)
+        return self._kept(
+            key, load_hierarchy, save_hierarchy, lambda: build_hierarchy(mesh, neighborhood, **parameters), "hierarchy"
+        )
+
+    def _kept(
+        self,
+        key: str,
+        load: Callable[[Path, str], _T],
+        save: Callable[[_T, Path, str], None],
+        compute: Callable[[], _T],
+        what: str,
+    ) -> _T:
         path = self.folder / f"{key}.safetensors"
-        known = self._read(path, key)
+        known = self._read(path, key, load)
         if known is not None:
             self.hits += 1
             return known
         self.misses += 1
-        geometry = compute_geometry(mesh, neighborhood, **parameters)
+        value = compute()
         try:
-            save_geometry(geometry, path, key)
+            save(value, path, key)
         except OSError as error:
-            self._notice(f"the geometry was computed but could not be kept in {self.folder}: {error}")
-        return geometry
+            self._notice(f"the {what} was computed but could not be kept in {self.folder}: {error}")
+        return value
 
     def clean(self) -> None:
         """Remove what processes that were killed while they wrote have left in the folder and below it."""
         remove_partial_files(self.folder)
 
-    def _read(self, path: Path, key: str) -> MeshGeometry | None:
+    def _read(self, path: Path, key: str, load: Callable[[Path, str], _T]) -> _T | None:
         try:
-            return load_geometry(path, key)
+            return load(path, key)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError) as error:
@@ -110,11 +144,15 @@ def geometry_key(mesh: TriangleMesh, neighborhood: Neighborhood, **parameters: A
     Raises:
         TypeError: there is no such parameter.
     """
-    given = inspect.signature(compute_geometry).bind(mesh, neighborhood, **parameters)
+    return _key(compute_geometry, mesh, neighborhood, parameters)
+
+
+def _key(compute: Callable[..., Any], mesh: TriangleMesh, neighborhood: object, parameters: Mapping[str, Any]) -> str:
+    given = inspect.signature(compute).bind(mesh, neighborhood, **parameters)
     given.apply_defaults()
     surface = (mesh.faces, mesh.edge_lengths, mesh.twin, mesh.twin_flipped, mesh.n_vertices, mesh.vertices)
     chosen = {n: v for n, v in given.arguments.items() if n != "mesh" and n not in _WITHOUT_EFFECT}
-    digest = hashlib.sha256(code_version(compute_geometry.__module__).encode())
+    digest = hashlib.sha256(code_version(compute.__module__).encode())
     for part in (*_parts(surface), *_parts(sorted(chosen.items()))):
         digest.update(part)
     return digest.hexdigest()

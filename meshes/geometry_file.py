@@ -48,11 +48,11 @@ def load_geometry(path: Path, key: str = "") -> MeshGeometry:
         said = [f"{what} {', '.join(sorted(names))}" for what, names in (("has", unknown), ("lacks", missing)) if names]
         raise ValueError(f"it holds no geometry of this version: it {' and '.join(said)}")
     geometry = MeshGeometry(**values)
-    _check_indices(geometry)
+    check_indices(geometry)
     return geometry
 
 
-def _check_indices(geometry: MeshGeometry) -> None:
+def check_indices(geometry: MeshGeometry) -> None:
     """That no loop over the edges leaves the tensors; shapes and dtypes have been looked at."""
     row_ptr, source = geometry.row_ptr, geometry.source
     n_edges = len(source)
