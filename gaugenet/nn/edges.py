@@ -51,6 +51,7 @@ def edge_aligned_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic
             alpha=geometry.phi[edge] - theta,
             flip=geometry.flip[edge] if geometry.has_flips else None,
             beta=theta,
+            **_visits(geometry),
         )
 
     return geometry.remember(("edge-aligned edges", radial, directions), build)
@@ -88,6 +89,7 @@ def harmonic_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic: in
             scalars.flatten(1),
             alpha=geometry.phi if geometry.rotation_order != 1 else None,
             flip=geometry.flip if geometry.has_flips else None,
+            **_visits(geometry),
         )
 
     return geometry.remember(("harmonic edges", radial, max_harmonic), build)
@@ -104,9 +106,16 @@ def mean_edges(geometry: MeshGeometry) -> ConvEdges:
             geometry.weight[:, None],
             alpha=geometry.phi if geometry.rotation_order != 1 else None,
             flip=geometry.flip if geometry.has_flips else None,
+            **_visits(geometry),
         )
 
     return geometry.remember("mean edges", build)
+
+
+def _visits(geometry: MeshGeometry) -> dict[str, Tensor | None]:
+    """The orders of visiting targets and sources; of sources on another level the geometry knows none."""
+    order = geometry.visit_order
+    return {"order": order, "reverse_order": None if geometry.is_cross_level else order}
 
 
 def _radial_scalars(geometry: MeshGeometry, radial: RadialBasis) -> Tensor:

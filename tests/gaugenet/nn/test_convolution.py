@@ -179,3 +179,15 @@ def test_gradients_between_levels_are_those_of_the_definition(cross_level):
     ]
     for ours, theirs in zip(*grads):
         torch.testing.assert_close(ours, theirs, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("max_harmonic", [None, 2])
+def test_the_order_of_visiting_changes_nothing(max_harmonic, random_geometry, cross_level):
+    field = FieldType.parse("SO(2): 1x0 + 2x1")
+    conv = GaugeConv(field, field, max_harmonic=max_harmonic).double()
+    for geometry in (random_geometry(), cross_level()):
+        order = torch.randperm(geometry.n_vertices, generator=torch.Generator().manual_seed(0)).to(torch.int32)
+        ordered = geometry.replace(visit_order=order)
+        assert torch.equal(conv.edges(ordered).order, order)
+        x = torch.randn(geometry.n_sources, field.dim, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+        assert torch.equal(conv(x, ordered), conv(x, geometry))
