@@ -67,4 +67,4 @@ def _along_edges(mesh: TriangleMesh) -> NDArray[np.int32]:
     tail, head = mesh.faces.ravel(), np.roll(mesh.faces, -1, axis=1).ravel()
     ends = np.concatenate([tail, head]), np.concatenate([head, tail])
     graph = coo_matrix((np.ones(len(ends[0])), ends), shape=(mesh.n_vertices,) * 2).tocsr()
-    return np.ascontiguousarray(reverse_cuthill_mckee(graph, symmetric_mode=True), np.int32)
+    return np.array(reverse_cuthill_mckee(graph, symmetric_mode=True), np.int32, order="C")
