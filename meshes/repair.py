@@ -246,7 +246,7 @@ def _check_spikes(lengths: Floats, triangles: Ints, twin: Ints, file_vertex: Int
     from gaugenet.meshes.fans import corner_angles
 
     n = int(triangles.max()) + 1
-    total = np.bincount(triangles.ravel(), weights=corner_angles(lengths).ravel(), minlength=n)
+    total = np.bincount(triangles.ravel(), weights=corner_angles(lengths / lengths.max()).ravel(), minlength=n)
     inner = np.bincount(triangles.ravel(), minlength=n) > 0
     h = np.flatnonzero(twin < 0)
     corner = triangles.ravel()
