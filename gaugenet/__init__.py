@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from gaugenet.nn.convolution import GaugeConv, prepare
     from gaugenet.nn.nonlinearity import GatedNonlinearity, NormNonlinearity
     from gaugenet.nn.normalization import FieldNorm
+    from gaugenet.nn.pooling import TransportMean
     from gaugenet.nn.regular import RegularNonlinearity
     from gaugenet.nn.self_interaction import SelfInteraction
 
@@ -66,6 +67,7 @@ __all__ = [
     "SelfInteraction",
     "StructureGroup",
     "TracedGeodesics",
+    "TransportMean",
     "TriangleMesh",
     "audit",
     "batch_geometries",
@@ -115,6 +117,7 @@ _HOME = {
     "SelfInteraction": "gaugenet.nn.self_interaction",
     "StructureGroup": "gaugenet.groups",
     "TracedGeodesics": "gaugenet.meshes.exponential",
+    "TransportMean": "gaugenet.nn.pooling",
     "TriangleMesh": "gaugenet.meshes.mesh",
     "audit": "gaugenet.equivariance",
     "batch_geometries": "gaugenet.meshes.geometry",
