@@ -55,8 +55,8 @@ def shared_work(
 ) -> Iterator[Done[Item, Here, There]]:
     """Every item with its result, as they are done; an error stops none of the others.
 
-    Work is measured as it goes: helpers are started when what is left takes longer than their start, so that a few
-    small items cost no more than without. Threads would not do: sparse algebra holds the interpreter's lock.
+    Work is measured in processor time as it goes: helpers start when what is left takes longer than their start, so few
+    and small items cost no more than without. Threads would not do: sparse algebra holds the interpreter's lock.
     Helpers are started anew and not forked, since threads of OpenMP do not outlive a fork.
 
     Args:
@@ -72,9 +72,9 @@ def shared_work(
     source = enumerate(items)
     seconds: list[float] = []
     for i, item in source:
-        began = time.perf_counter()
+        began = time.process_time()
         done = _do(here, i, item, workers)
-        seconds.append(time.perf_counter() - began)
+        seconds.append(time.process_time() - began)
         yield done
         # the first waits for compilers and imports
         left = (total - i - 1) * sum(seconds[1:]) / max(len(seconds) - 1, 1)
