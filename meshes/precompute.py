@@ -80,7 +80,7 @@ def compute_geometry(
         ValueError: an argument is not as described, or a neighbourhood by radius is absurdly large.
     """
     from gaugenet.meshes.fans import build_fans, vertex_areas
-    from gaugenet.meshes.log_map import all_log_maps
+    from gaugenet.meshes.log_map import all_log_maps, packed_surface
     from gaugenet.meshes.transport import turn_frames
     from gaugenet.meshes.vector_heat import heat_log_maps
 
@@ -94,16 +94,24 @@ def compute_geometry(
         raise ValueError(f"threads must be at least 1 or None, got {threads}")
     number = torch.finfo(dtype)
     check_unit(mesh.edge_lengths, number.tiny, number.max, str(dtype), mesh.name)
+
+    def real(values: NDArray[np.float64]) -> torch.Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
+
     fans = build_fans(mesh, handedness)
     frames = None if mesh.vertices is None else extrinsic_frames(mesh.vertices, fans)
     turn = gauge_turn(fans, frames, reference, frame_direction)
     radius, most = search_limits(neighborhood, fans.unit)
-    area, visit = vertex_areas(fans), visit_order(mesh)
+    frame = None if frames is None else real(frames if turn is None else turned(frames, turn))
+    n, boundary, area, visit = fans.n_vertices, fans.boundary, vertex_areas(fans), visit_order(mesh)
+    del frames
     if method == "unfolding":
+        surface = packed_surface(fans, mode == "smooth")
+        del fans
         # theta is rounded here unless it is yet to be turned
         stored = np.float32 if dtype == torch.float32 and turn is None else np.float64
         maps = all_log_maps(
-            fans,
+            surface,
             radius,
             most,
             smooth=mode == "smooth",
@@ -117,16 +125,12 @@ def compute_geometry(
         maps = heat_log_maps(mesh, fans, radius, most, method)
     theta, phi, weight = maps.theta, maps.phi, maps.weight
     if weight is None or turn is not None:
-        target, source = np.repeat(np.arange(fans.n_vertices), np.diff(maps.row_ptr)), maps.source.astype(np.int64)
+        target, source = np.repeat(np.arange(n), np.diff(maps.row_ptr)), maps.source.astype(np.int64)
         if weight is None:
             weight = quadrature_weights(target, source, maps.r, maps.support, area)
         if turn is not None:
             theta, phi = turn_frames(theta, phi, maps.flip, target, source, turn)
-            frames = None if frames is None else turned(frames, turn)
     order, phi = snapped_rotations(phi)
-
-    def real(values: NDArray[np.float64]) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
 
     return MeshGeometry(
         row_ptr=torch.from_numpy(maps.row_ptr.astype(np.int32)),
@@ -138,9 +142,9 @@ def compute_geometry(
         weight=real(weight),
         radius=real(maps.support),
         area=real(area),
-        boundary=torch.from_numpy(fans.boundary),
-        mesh_ptr=torch.tensor([0, fans.n_vertices]),
-        frame=None if frames is None else real(frames),
+        boundary=torch.from_numpy(boundary),
+        mesh_ptr=torch.tensor([0, n]),
+        frame=frame,
         visit_order=torch.from_numpy(visit),
         rotation_order=order,
     )
