@@ -22,7 +22,7 @@ from gaugenet.meshes.fans import CornerFans, Floats, vertex_areas
 from gaugenet.meshes.transport import act
 from gaugenet.meshes.unfolding import corner_after, corner_before
 
-_SWEEPS = 4
+_SWEEPS = 3
 _DECAY = 0.3
 """1/ℓ, in inverse mean edge lengths."""
 _AGREE = 0.88
@@ -83,31 +83,34 @@ def _average(half_edges, vertices, corners, ends, paths, token, c, first_log, fi
     path = paths[c]
     log, turn, total = 0j, 0j, 0.0
     for at in range(vertices[c].first, vertices[c].last):
-        after, before = corner_after(corners[at]), corner_before(corners[at])
-        for side in range(2):
-            # the two edges at c of this corner: the first half-edge starts at c, the other ends there
-            edge = corners[at] if side == 0 else before
-            other = paths[half_edges[after if side == 0 else before].vertex]
-            opposite = half_edges[before if side == 0 else after]
-            if opposite.sine <= 0.0:
-                continue
-            weight, length = opposite.cosine / opposite.sine, half_edges[edge].length
-            if other.settled != token:
-                weight *= math.exp(-0.5 * _DECAY * length)
-                log, turn, total = log + weight * first_log, turn + weight * first_turn, total + abs(weight)
-                continue
-            end = ends[edge]
-            if other.flip * end.flip != path.flip:
-                continue
-            at_other, at_c = (end.at_head, end.at_tail) if side == 0 else (end.at_tail, end.at_head)
-            along = act(other.turn, other.flip, at_other)
-            found = -act(along, -path.flip, at_c)
-            if (found * path.turn.conjugate()).real < _AGREE:
-                continue
-            weight *= math.exp(_DECAY * (path.distance - other.distance))
-            log += weight * (other.log + length * along)
-            turn += weight * found
-            total += abs(weight)
+        corner = corners[at]
+        # the edge at which this corner of the fan begins: each edge once
+        own = half_edges[corner]
+        # the fan does not depend on the handedness asked for, whose directions are negative where it is -1
+        begins = (own.corner_sign > 0) == (own.direction + 0.5 * own.corner_sign * own.corner_angle > 0.0)
+        edge = corner if begins else corner_before(corner)
+        other = paths[half_edges[corner_after(corner) if begins else edge].vertex]
+        here = half_edges[edge]
+        weight = _cotangent(half_edges[corner_before(edge)])
+        if here.twin >= 0:
+            weight += _cotangent(half_edges[corner_before(here.twin)])
+        if other.settled != token:
+            log, turn, total = log + weight * first_log, turn + weight * first_turn, total + abs(weight)
+            continue
+        end = ends[edge]
+        if other.flip * end.flip != path.flip:
+            continue
+        at_other, at_c = (end.at_head, end.at_tail) if begins else (end.at_tail, end.at_head)
+        along = act(other.turn, other.flip, at_other)
+        found = -act(along, -path.flip, at_c)
+        if (found * path.turn.conjugate()).real < _AGREE:
+            continue
+        nearer = _DECAY * (path.distance - other.distance)
+        # exp to second order: positive, and its argument is below the decay times an edge
+        weight *= 1.0 + nearer * (1.0 + 0.5 * nearer)
+        log += weight * (other.log + here.length * along)
+        turn += weight * found
+        total += abs(weight)
     size, unit = abs(log), abs(turn)
     # where cotangents of both signs cancel the mean means nothing
     if size <= 0.1 * total * path.distance or unit <= 0.1 * total:
@@ -117,3 +120,8 @@ def _average(half_edges, vertices, corners, ends, paths, token, c, first_log, fi
     size, unit = abs(log), abs(turn)
     if size > 0.0 and unit > 0.0:
         path.log, path.turn = log * (path.distance / size), turn / unit
+
+
+@compiled
+def _cotangent(corner):  # type: ignore[no-untyped-def]
+    return corner.cosine / corner.sine if corner.sine > 0.0 else 0.0

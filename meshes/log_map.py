@@ -301,7 +301,7 @@ def _map_chunk(  # type: ignore[no-untyped-def]
         kept = reached[:0]
         missing = 0
         amount = rough[p] if smooth else 0.0
-        for attempt in range(1 if amount > 0.0 else 0, len(_MARGINS)):
+        for attempt in range(len(_MARGINS)):
             token = row * len(_MARGINS) + attempt
             reach = radius * (1.0 + _MARGINS[attempt]) if smooth else radius
             windows, queue = explore(
