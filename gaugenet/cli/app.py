@@ -166,8 +166,15 @@ def profile(
     ] = None,
     picture: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--picture", metavar="PNG", help="Draw the roofline."),
+        typer.Option("--picture", "--roofline", metavar="PNG", help="Draw the roofline."),
     ] = None,
+    proton: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--proton", metavar="FILE", help="Write the GPU's kernels for proton-viewer."),
+    ] = None,
+    cards: Annotated[
+        str, typer.Option("--cards", help="recorded, or exact: compile the kernels of this workload for all targets.")
+    ] = "recorded",
 ) -> None:
     """Check the operator against its definition, then time it: per pass, under the roofs of this machine."""
     # torch's profiler, which counts memory, reports every start and stop unless told otherwise before torch is loaded
@@ -192,6 +199,8 @@ def profile(
             compare_with=compare,
             trace=trace,
             picture=picture,
+            proton=proton,
+            cards=cards,
         )
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,10 @@ from rich.table import Table
 from gaugenet.cli.console import console, say
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.neighborhoods import Nearest
-from gaugenet.profiling.gate import runs
+from gaugenet.profiling.export import write_proton, write_traces
 from gaugenet.profiling.machine import describe_machine, machine_line, measure_peaks
 from gaugenet.profiling.problem import OperatorProblem
 from gaugenet.profiling.report import compare, profile_problem, report
-from gaugenet.profiling.timing import forward_and_backward
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -50,6 +50,8 @@ class ProfileOptions:
     compare_with: Path | None = None
     trace: Path | None = None
     picture: Path | None = None
+    proton: Path | None = None
+    cards: str = "recorded"
 
 
 def run_profile(options: ProfileOptions) -> None:
@@ -59,6 +61,10 @@ def run_profile(options: ProfileOptions) -> None:
     for name in ("width", "radial", "neighbors", "repeats"):
         if getattr(options, name) < 1:
             raise ValueError(f"--{name} must be at least 1, not {getattr(options, name)}")
+    if options.cards not in ("recorded", "exact"):
+        raise ValueError(f"--cards: expected recorded or exact, got {options.cards!r}")
+    if options.cards == "exact" and find_spec("triton") is None:
+        raise ValueError("--cards exact compiles kernels and needs Triton: pip install triton")
     earlier = _earlier(options.compare_with)
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -74,7 +80,13 @@ def run_profile(options: ProfileOptions) -> None:
         single = len(problems) == 1
         if single:
             _print_problem(problem)
-        figures = profile_problem(problem, peaks, repeats=options.repeats, seconds=4.0 if single else 1.0)
+        figures = profile_problem(
+            problem,
+            peaks,
+            repeats=options.repeats,
+            seconds=4.0 if single else 1.0,
+            compile_cards=options.cards == "exact",
+        )
         if single or not figures["passed"]:
             _print_gate(figures)
         else:
@@ -82,6 +94,8 @@ def run_profile(options: ProfileOptions) -> None:
         if single and figures["passed"]:
             _print_passes(figures)
         done.append(figures)
+    if not all(figures["passed"] for figures in done):
+        done = [{**figures, "passes": []} for figures in done]
     whole = report(machine, peaks, done)
     if options.json_file is not None:
         options.json_file.write_text(json.dumps(whole, indent=1) + "\n")
@@ -96,9 +110,15 @@ def run_profile(options: ProfileOptions) -> None:
     if earlier is not None:
         _print_comparison(earlier, whole)
     if options.trace is not None:
-        _write_trace(options.trace, problems[0], done[0]["chosen"])
+        for name, file in write_traces(options.trace, problems[0]):
+            say("trace", f"{file}{' (chosen)' if name == done[0]['chosen'] else ''}")
     if options.picture is not None:
         _draw(options.picture, whole)
+    if options.proton is not None:
+        try:
+            say("proton", write_proton(options.proton, problems[0]))
+        except RuntimeError as error:
+            say("proton", error)
     for line in whole["missing"]:
         say("not measured", line)
 
@@ -277,15 +297,16 @@ def _print_cards(done: Sequence[dict[str, Any]]) -> None:
     if not cards:
         say("cards", "no static card is recorded for a launch like this one")
         return
-    near = "" if all(c["exact"] for c in cards) else "; ~: of the nearest recorded launch"
-    say("cards", f"what the compilers made of the forward's Triton kernel, offline{near}")
+    near = "" if all(c["exact"] for c in cards) else "; ~: of the nearest recorded launch (--cards exact: of this one)"
+    say("cards", f"what the compilers made of the Triton kernel that aggregates, offline{near}")
     names = ("registers", "spills", "shared", "occupancy", "tensor", "loads", "loads_128", "atomics")
-    table = _table("", "kernel", "target", "triton", "block", "warps", *names, left=4)
+    table = _table("", "pass", "kernel", "target", "triton", "block", "warps", *names, left=5)
     for card in cards:
         block = f"{card['block_m']}×{card['block_c']}×{card['block_b']}"
         values = ["–" if card.get(name) is None else str(card[name]) for name in names]
         mark = "" if card["exact"] else "~"
-        table.add_row(mark, card["kernel"], card["target"], card["triton"], block, str(card["warps"]), *values)
+        head = (mark, card["pass"], card["kernel"], card["target"], card["triton"], block, str(card["warps"]))
+        table.add_row(*head, *values)
     _print_table(table)
 
 
@@ -303,22 +324,6 @@ def _print_comparison(earlier: dict[str, Any], whole: dict[str, Any]) -> None:
         _print_table(table)
     else:
         say("compare", "the two reports have no timing in common")
-
-
-def _write_trace(folder: Path, problem: OperatorProblem, chosen: str) -> None:
-    from torch.profiler import ProfilerActivity, profile
-
-    candidates, _ = runs(problem)
-    folder.mkdir(parents=True, exist_ok=True)
-    gpu = [ProfilerActivity.CUDA] if problem.device.type == "cuda" else []
-    for name, run in candidates.items():
-        call = forward_and_backward(run, problem)
-        call()
-        with profile(activities=[ProfilerActivity.CPU, *gpu], profile_memory=True) as recorded:
-            call()
-        file = folder / f"{name.replace(' ', '-')}.json"
-        recorded.export_chrome_trace(str(file))
-        say("trace", f"{file}{' (chosen)' if name == chosen else ''}")
 
 
 def _draw(path: Path, whole: dict[str, Any]) -> None:

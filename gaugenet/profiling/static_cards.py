@@ -12,30 +12,59 @@ from gaugenet.profiling.problem import OperatorProblem
 SHAPE = ("BLOCK_M", "BLOCK_C", "BLOCK_B")
 
 
-def launch_of(problem: OperatorProblem) -> Launch:
-    """The forward's aggregation."""
+_TRANSPOSED = {"pre": "post", "post": "pre", "pre_flip": "post_flip", "post_flip": "pre_flip"}
+
+
+def launch_of(problem: OperatorProblem, reverse: bool = False) -> Launch:
+    """The aggregation of the forward, or of the gradient to x (the transposed operator)."""
+    rows = problem.edges.n_source if reverse else problem.edges.n_target
     return Launch(
         problem.name,
         problem.dtype,
-        problem.in_blocks,
-        problem.out_blocks,
+        problem.out_blocks if reverse else problem.in_blocks,
+        problem.in_blocks if reverse else problem.out_blocks,
         problem.weight.shape[0],
-        problem.geometry,
-        round(problem.degree),
-        reverse=False,
+        frozenset(_TRANSPOSED[name] for name in problem.geometry) if reverse else problem.geometry,
+        round(problem.edges.n_edges / max(rows, 1)),
+        reverse,
     )
 
 
-def static_cards(problem: OperatorProblem) -> list[dict[str, Any]]:
-    """The recorded cards of the kernel that a GPU would run, one per Triton version and target.
+def static_cards(problem: OperatorProblem, *, compiled: bool = False) -> list[dict[str, Any]]:
+    """The cards of the kernels that a GPU would run, one per pass, Triton version and target.
 
-    ``exact`` says whether the recorded launch has every constant in common with the problem's; otherwise it is the
-    recorded launch of the same kernel and dtype that has most.
+    ``exact`` says whether the card is of a launch that has every constant in common with the problem's; otherwise it is
+    of the recorded launch of the same kernel and dtype that has most.
+
+    Args:
+        compiled: compile the problem's own launches now, with the Triton that is installed, instead of looking for
+            recorded ones; takes about a second each.
+
+    Raises:
+        ImportError: `compiled`, and there is no Triton here.
     """
-    found = []
+    found: list[dict[str, Any]] = []
+    for each, launch in (("forward", launch_of(problem)), ("backward", launch_of(problem, reverse=True))):
+        cards_of = _compiled(launch) if compiled else _recorded(launch)
+        found += [{"pass": each, **card} for card in cards_of]
+    return found
+
+
+def _compiled(launch: Launch) -> Iterator[dict[str, Any]]:
+    import triton
+
+    for target in TARGETS:
+        try:
+            kernel = launch.kernel(target)
+        except ValueError:
+            continue  # the configuration has no shape with room for so many sums
+        head = {"triton": triton.__version__, "target": target, "launch": launch.name, "exact": True}
+        yield {**head, "kernel": kernel, **cards.compile_card(launch, target)}
+
+
+def _recorded(ours: Launch) -> Iterator[dict[str, Any]]:
     for version, stored in _versions():
         for target in TARGETS:
-            ours = launch_of(problem)
             try:
                 differences = {launch: _difference(ours, launch, target) for launch in LAUNCHES}
             except ValueError:
@@ -45,15 +74,14 @@ def static_cards(problem: OperatorProblem) -> list[dict[str, Any]]:
             if differences[launch] < _INCOMPARABLE and key in stored:
                 exact = differences[launch] == 0
                 head = {"triton": version, "target": target, "launch": launch.name, "exact": exact}
-                found.append({**head, "kernel": launch.kernel(target), **stored[key]})
-    return found
+                yield {**head, "kernel": launch.kernel(target), **stored[key]}
 
 
 _INCOMPARABLE = 1000
 
 
 def _difference(ours: Launch, other: Launch, target: str) -> int:
-    if ours.dtype != other.dtype or ours.kernel(target) != other.kernel(target):
+    if ours.dtype != other.dtype or ours.reverse != other.reverse or ours.kernel(target) != other.kernel(target):
         return _INCOMPARABLE
     mine, theirs = ours.arguments(target), other.arguments(target)
     # the compiler is told where rows of x are multiples of 16 long

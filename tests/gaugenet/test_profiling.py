@@ -90,6 +90,24 @@ def test_a_wrong_kernel_fails_and_nothing_is_timed(tmp_path, capsys, broken_cpu)
     assert verdicts == {**dict.fromkeys(verdicts, True), "cpu": False}
 
 
+def test_a_kernel_that_is_wrong_in_one_layer_keeps_the_others_untimed(tmp_path, capsys, monkeypatch):
+    from gaugenet.cli import profile
+
+    problems = [small_problem(dtype=torch.float32), small_problem(n=50, dtype=torch.float32)]
+    monkeypatch.setattr(profile, "_problems", lambda *_: problems)
+    right = _cpu.conv
+
+    def wrong(*args):
+        out = right(*args)
+        return out * 1.001 if len(out) == 50 else out
+
+    monkeypatch.setattr(_cpu, "conv", wrong)
+    assert run([*TINY, "--json", str(tmp_path / "a.json")]) == 1
+    assert "forward (" not in capsys.readouterr().out
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert [(p["passed"], p["passes"]) for p in written["problems"]] == [(True, []), (False, [])]
+
+
 @pytest.mark.parametrize("step", [0, 1, 2], ids=["forward", "grad x", "grad W"])
 def test_the_gate_looks_at_every_pass(step):
     problem = small_problem()
@@ -158,7 +176,7 @@ def test_a_sample_of_targets_has_the_gradients_of_the_whole():
 
 def test_figures_are_what_the_roofs_say():
     problem = small_problem(dtype=torch.float32)
-    figures = profile_problem(problem, Peaks(1e9, 1e30), repeats=2, cards=False)
+    figures = profile_problem(problem, Peaks(1e9, 1e30), repeats=2)
     assert {row["bound"] for row in figures["passes"]} == {"memory"}
     assert all(math.isclose(row["roof_ms"], row["bytes"] / 1e6) for row in figures["passes"])
     assert all(math.isclose(row["percent_of_roof"], row["percent_of_bandwidth"]) for row in figures["passes"])
@@ -170,7 +188,31 @@ def test_a_recorded_launch_finds_its_own_card():
     problem = OperatorProblem.random("", edges, launch.in_blocks, launch.out_blocks)
     assert round(problem.degree) == launch.degree
     cards = static_cards(problem)
-    assert {(card["launch"], card["exact"]) for card in cards} == {(launch.name, True)}
+    assert {(card["launch"], card["exact"]) for card in cards if card["pass"] == "forward"} == {(launch.name, True)}
+    transposed = [card for card in cards if card["pass"] == "backward"]
+    assert transposed
+    assert all("reversed" in card["launch"] for card in transposed)
+
+
+def test_a_launch_that_is_not_recorded_is_compiled_where_asked(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("triton")
+    from gaugenet.kernels import cards
+    from gaugenet.profiling import static_cards as module
+
+    asked = []
+    real = cards.compile_card
+    monkeypatch.setattr(module, "TARGETS", ["sm_90"])
+    monkeypatch.setattr(cards, "compile_card", lambda *launch: asked.append(launch) or real(*launch))
+    assert run([*TINY, "--cards", "exact", "--json", str(tmp_path / "a.json")]) == 0
+    found = json.loads((tmp_path / "a.json").read_text())["problems"][0]["cards"]
+    assert [(card["pass"], card["target"], card["exact"]) for card in found] == [
+        ("forward", "sm_90", True),
+        ("backward", "sm_90", True),
+    ]
+    assert all(card["spills"] == 0 and card["registers"] > 0 for card in found)
+    assert [launch.reverse for launch, _ in asked] == [False, True]
+    assert asked[1][0].geometry == frozenset(module._TRANSPOSED[name] for name in asked[0][0].geometry)
+    assert "~" not in capsys.readouterr().out
 
 
 def test_times_are_quantiles():
@@ -231,15 +273,50 @@ def test_every_layer_of_a_network_on_a_mesh(tmp_path, capsys):
 def test_trace_and_picture(tmp_path):
     pytest.importorskip("matplotlib")
     trace, picture = tmp_path / "trace", tmp_path / "roof.png"
-    assert run([*TINY, "--trace", str(trace), "--picture", str(picture)]) == 0
+    assert run([*TINY, "--trace", str(trace), "--roofline", str(picture)]) == 0
     events = json.loads((trace / "cpu.json").read_text())["traceEvents"]
     assert any(event.get("name") == "gaugenet::transport_conv" for event in events)
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_proton_says_where_it_cannot_run_and_writes_where_it_can(tmp_path, capsys, monkeypatch):
+    from contextlib import nullcontext
+    from types import ModuleType
+
+    from gaugenet.profiling import export
+
+    assert run([*TINY, "--proton", str(tmp_path / "deep" / "kernels")]) == 0
+    assert "proton       proton records the kernels of a GPU" in capsys.readouterr().out
+    assert list(tmp_path.glob("deep*")) == []
+    # as on a GPU, with a proton that writes down what it is asked
+    problem = small_problem()
+    monkeypatch.setattr(type(problem), "device", property(lambda self: torch.device("cuda")))
+    monkeypatch.setattr(export, "synchronize", lambda device: None)
+    monkeypatch.setattr(export, "runs", lambda problem: ({PEER: EdgeFirst(problem)}, {}))
+    calls = []
+    proton = ModuleType("triton.profiler")
+    proton.start = lambda name, hook: calls.append((name, hook)) or 7
+    proton.scope = lambda name: calls.append(name) or nullcontext()
+    proton.finalize = calls.append
+    for name, module in (("triton", ModuleType("triton")), ("triton.profiler", proton)):
+        monkeypatch.setitem(sys.modules, name, module)
+    sys.modules["triton"].profiler = proton
+    written = export.write_proton(tmp_path / "deep" / "kernels.hatchet", problem)
+    assert written == tmp_path / "deep" / "kernels.hatchet"
+    assert calls == [(str(tmp_path / "deep" / "kernels"), "triton"), *(f"{PEER}: {p}" for p in PASSES), 7]
+
+    def refuses(name, hook):
+        raise RuntimeError("0 active drivers")
+
+    proton.start = refuses
+    with pytest.raises(RuntimeError, match="does not start here"):
+        export.write_proton(tmp_path / "x", problem)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (["--cards", "none"], "recorded or exact"),
         (["--dtype", "int8"], "float32"),
         (["--device", "tpu"], "cuda"),
         (["--width", "0"], "at least 1"),
