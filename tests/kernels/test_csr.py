@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from gaugenet.kernels.csr import check_csr, reverse_csr, row_of_each_edge
+from gaugenet.kernels.csr import check_csr, check_permutation, reverse_csr, row_of_each_edge
 
 
 def random_csr(seed=0, n_target=30, n_source=21):
@@ -55,3 +55,19 @@ def test_no_sources():
 def test_bad_rows(row_ptr, source, n_source, says):
     with pytest.raises(ValueError, match=says):
         check_csr(torch.tensor(row_ptr), torch.tensor(source), n_source)
+
+
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        (torch.tensor([0, 1]), r"order: expected int32 or int64 \[3\], got torch.int64 \(2,\)"),
+        (torch.tensor([0.0, 1.0, 2.0]), "got torch.float32"),
+        (torch.tensor([0, 2, 2]), "expected a permutation, each of 0 .. 2 once"),
+        (torch.tensor([1, 2, 3]), "expected a permutation"),
+    ],
+)
+def test_orders_of_visiting_are_checked(order, says):
+    check_permutation(torch.tensor([2, 0, 1]).int(), 3, "order")
+    check_permutation(None, 3, "order")
+    with pytest.raises(ValueError, match=says):
+        check_permutation(order, 3, "order")
