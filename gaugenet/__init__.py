@@ -36,25 +36,36 @@ if TYPE_CHECKING:
     from gaugenet.meshes.shapes import named_surface
     from gaugenet.meshes.structure import reduce_structure_group
     from gaugenet.models.segmentation import SegmentationNetwork
+    from gaugenet.nn.batch_norm import BatchNorm
     from gaugenet.nn.block import ResidualBlock
+    from gaugenet.nn.by_name import make_nonlinearity, make_normalization
     from gaugenet.nn.convolution import GaugeConv, prepare
+    from gaugenet.nn.dropout import FieldDropout
+    from gaugenet.nn.group_norm import GroupNorm
+    from gaugenet.nn.instance_norm import InstanceNorm
     from gaugenet.nn.nonlinearity import GatedNonlinearity, NormNonlinearity
     from gaugenet.nn.normalization import FieldNorm
     from gaugenet.nn.pooling import TransportMean
     from gaugenet.nn.regular import RegularNonlinearity
     from gaugenet.nn.self_interaction import SelfInteraction
+    from gaugenet.nn.sign_aware import SignNonlinearity
+    from gaugenet.nn.tensor_product import TensorProductNonlinearity
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchNorm",
     "ConvEdges",
     "EquivarianceReport",
+    "FieldDropout",
     "FieldNorm",
     "FieldType",
     "FrameField",
     "GatedNonlinearity",
     "GaugeConv",
+    "GroupNorm",
     "Hierarchy",
+    "InstanceNorm",
     "MeshError",
     "MeshGeometry",
     "Nearest",
@@ -65,7 +76,9 @@ __all__ = [
     "ResidualBlock",
     "SegmentationNetwork",
     "SelfInteraction",
+    "SignNonlinearity",
     "StructureGroup",
+    "TensorProductNonlinearity",
     "TracedGeodesics",
     "TransportMean",
     "TriangleMesh",
@@ -80,6 +93,8 @@ __all__ = [
     "load_mesh",
     "load_point_cloud",
     "log_map_from",
+    "make_nonlinearity",
+    "make_normalization",
     "mesh_from_arrays",
     "mesh_from_edge_lengths",
     "mesh_from_points",
@@ -97,14 +112,18 @@ __all__ = [
 ]
 
 _HOME = {
+    "BatchNorm": "gaugenet.nn.batch_norm",
     "ConvEdges": "gaugenet.kernels.transport_conv",
     "EquivarianceReport": "gaugenet.equivariance",
+    "FieldDropout": "gaugenet.nn.dropout",
     "FieldNorm": "gaugenet.nn.normalization",
     "FieldType": "gaugenet.field_type",
     "FrameField": "gaugenet.meshes.frame_field",
     "GatedNonlinearity": "gaugenet.nn.nonlinearity",
     "GaugeConv": "gaugenet.nn.convolution",
+    "GroupNorm": "gaugenet.nn.group_norm",
     "Hierarchy": "gaugenet.meshes.hierarchy",
+    "InstanceNorm": "gaugenet.nn.instance_norm",
     "MeshError": "gaugenet.meshes.mesh",
     "MeshGeometry": "gaugenet.meshes.geometry",
     "Nearest": "gaugenet.meshes.neighborhoods",
@@ -115,7 +134,9 @@ _HOME = {
     "ResidualBlock": "gaugenet.nn.block",
     "SegmentationNetwork": "gaugenet.models.segmentation",
     "SelfInteraction": "gaugenet.nn.self_interaction",
+    "SignNonlinearity": "gaugenet.nn.sign_aware",
     "StructureGroup": "gaugenet.groups",
+    "TensorProductNonlinearity": "gaugenet.nn.tensor_product",
     "TracedGeodesics": "gaugenet.meshes.exponential",
     "TransportMean": "gaugenet.nn.pooling",
     "TriangleMesh": "gaugenet.meshes.mesh",
@@ -130,6 +151,8 @@ _HOME = {
     "load_mesh": "gaugenet.meshes.io",
     "load_point_cloud": "gaugenet.meshes.point_files",
     "log_map_from": "gaugenet.meshes.global_log_map",
+    "make_nonlinearity": "gaugenet.nn.by_name",
+    "make_normalization": "gaugenet.nn.by_name",
     "mesh_from_arrays": "gaugenet.meshes.repair",
     "mesh_from_edge_lengths": "gaugenet.meshes.repair",
     "mesh_from_points": "gaugenet.meshes.point_cloud",

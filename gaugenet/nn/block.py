@@ -7,30 +7,10 @@ from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.nn.by_name import make_nonlinearity
 from gaugenet.nn.convolution import GaugeConv
-from gaugenet.nn.nonlinearity import GatedNonlinearity, NormNonlinearity
 from gaugenet.nn.normalization import FieldNorm
-from gaugenet.nn.regular import RegularNonlinearity
 from gaugenet.nn.self_interaction import SelfInteraction
-
-NONLINEARITIES = ("gated", "norm", "regular")
-
-
-def make_nonlinearity(
-    kind: str,
-    field_type: FieldType,
-    *,
-    n_samples: int | None = None,
-    generator: torch.Generator | None = None,
-) -> nn.Module:
-    """The non-linearity of that name: "gated", "norm" or "regular" (`n_samples` for continuous groups only)."""
-    if kind == "gated":
-        return GatedNonlinearity(field_type, generator=generator)
-    if kind == "norm":
-        return NormNonlinearity(field_type)
-    if kind == "regular":
-        return RegularNonlinearity(field_type, n_samples=n_samples)
-    raise ValueError(f"unknown non-linearity {kind!r}: expected one of {', '.join(NONLINEARITIES)}")
 
 
 class ResidualBlock(nn.Module):
@@ -38,7 +18,7 @@ class ResidualBlock(nn.Module):
 
     Args:
         field_type: type of input and output.
-        nonlinearity: "gated", "norm" or "regular".
+        nonlinearity: one of `NONLINEARITIES`.
         n_radial, max_harmonic: see `GaugeConv`.
         n_samples: samples per field of the regular non-linearity on continuous groups.
         generator: for the initial weights.

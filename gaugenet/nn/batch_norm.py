@@ -1,0 +1,79 @@
+"""Normalisation by statistics of the batch, kept for evaluation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gaugenet.field_type import FieldType
+from gaugenet.nn.bias import InvariantBias
+from gaugenet.nn.copies import copy_dims, invariant_copies, n_copies, squared_norms, to_columns
+
+
+class BatchNorm(nn.Module):
+    """Every copy divided by its root mean square over all vertices of the batch, or over those seen in training:
+
+        out_c = γ_c (x_c - μ_c) / √(σ²_c + ε) + β_c,    σ²_c = mean_p ‖x_c[p] - μ_c‖² / d
+
+    In training μ and σ² are those of the batch, and running values follow them, r ← (1 - m) r + m · new; in evaluation
+    they are the running values. μ and β belong to trivial irreps only; d is the dimension of the irrep; γ, β are
+    learned, one per copy. Norms are invariant, so the layer is exactly equivariant for every group. Ioffe and Szegedy
+    2015; by norms as in Weiler and Cesa 2019 (General E(2)-Equivariant Steerable CNNs). Processes that train together
+    keep statistics of their own.
+
+    Args:
+        field_type: of input and output.
+        momentum: m, in (0, 1].
+
+    Raises:
+        ValueError: the momentum is out of its range.
+    """
+
+    def __init__(self, field_type: FieldType, *, momentum: float = 0.1, eps: float = 1e-5) -> None:
+        super().__init__()
+        if not 0 < momentum <= 1:
+            raise ValueError(f"momentum must be in (0, 1], not {momentum}")
+        self.field_type, self.momentum, self.eps = field_type, momentum, eps
+        n = n_copies(field_type)
+        self.scale = nn.Parameter(torch.ones(n))
+        self.bias = InvariantBias(field_type)
+        self.register_buffer("running_mean", torch.zeros(n))
+        self.register_buffer("running_square", torch.ones(n))
+        self.register_buffer("invariant", invariant_copies(field_type), persistent=False)
+        self.register_buffer("dims", copy_dims(field_type), persistent=False)
+        self.running_mean: Tensor
+        self.running_square: Tensor
+        self.invariant: Tensor
+        self.dims: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[V, field_type.dim] → [V, field_type.dim]
+
+        Raises:
+            ValueError: x has the wrong width, or there is no vertex to train on.
+        """
+        if x.ndim != 2 or x.shape[1] != self.field_type.dim:
+            raise ValueError(f"expected features [V, {self.field_type.dim}] ({self.field_type}), got {list(x.shape)}")
+        if not self.training:
+            centred = x - to_columns(self.field_type, self.running_mean)
+            square = self.running_square
+        else:
+            if x.shape[0] == 0:
+                raise ValueError("batch statistics need at least one vertex")
+            mean = torch.where(to_columns(self.field_type, self.invariant), x.mean(0), 0.0)
+            centred = x - mean
+            square = squared_norms(self.field_type, centred).mean(0) / self.dims
+            self._follow(mean.detach(), square.detach())
+        factor = (square + self.eps).rsqrt() * self.scale
+        out: Tensor = self.bias(centred * to_columns(self.field_type, factor))
+        return out
+
+    def _follow(self, mean: Tensor, square: Tensor) -> None:
+        # of every copy the first component: where there is a mean, there are no others
+        columns = [mean[b.start : b.start + b.multiplicity] for b in self.field_type.blocks]
+        with torch.no_grad():
+            self.running_mean.lerp_(torch.cat(columns).to(self.running_mean), self.momentum)
+            self.running_square.lerp_(square.to(self.running_square), self.momentum)
+
+    def extra_repr(self) -> str:
+        return f"{self.field_type}, momentum {self.momentum}"
