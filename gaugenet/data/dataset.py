@@ -36,7 +36,7 @@ class SurfaceSample:
     features: Tensor
     """float32 [V, n_features], scalars at the vertices of the mesh."""
     labels: Tensor
-    """int64 [V], or [F] where faces are labelled: class indices, `IGNORED` where there is none."""
+    """int64 [V], [F] where faces are labelled, [1] where the surface is: class indices, `IGNORED` for none."""
     label_kind: LabelKind
     faces: Tensor | None
     """int64 [F, 3] where faces are labelled, else None."""
@@ -199,7 +199,7 @@ def prepare_mesh(
         ValueError: the features do not exist on the mesh, or the labels have another length than it.
     """
     by_face = label_kind == "face"
-    n = mesh.n_faces if by_face else mesh.n_vertices
+    n = {"vertex": mesh.n_vertices, "face": mesh.n_faces, "surface": 1}[label_kind]
     if labels is None:
         labels = np.full(n, IGNORED)
     if labels.shape != (n,):

@@ -3,27 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gaugenet.data.label_files import DatasetError, label_kinds, label_values, read_classes, read_labels
+from gaugenet.data.label_files import DatasetError, label_kinds, label_values, read_classes
 from gaugenet.data.labelled import IGNORED, LabelKind, LabelledMesh
+from gaugenet.data.layouts import SPLITS, Item, find_layout, source_beside
+from gaugenet.data.surface_files import is_surface_file, load_surface
 
-_SPLITS = ("train", "val", "test")
 _HOW_TO_LABEL = (
     "put NAME.labels.txt or NAME.txt (one integer per vertex) or NAME.face_labels.txt (one per triangle) beside it, "
     "or an array label or face_label into the npz"
 )
-
-
-@dataclass(frozen=True)
-class _Item:
-    name: str
-    mesh_file: Path
-    label_file: Path
 
 
 class FolderDataset:
@@ -32,13 +25,18 @@ class FolderDataset:
     A mesh is an OBJ, PLY, OFF, STL or GLB file with its labels beside it (``NAME.labels.txt`` or
     ``NAME.txt``, one integer per vertex; ``NAME.face_labels.txt``, one per triangle; or ``.npy`` for
     ``.txt``), or an npz file with arrays ``v``, ``f`` and ``label`` (per vertex) or ``face_label`` (per
-    triangle). Labels are any integers; the classes are those of ``labels.txt`` or ``classes.txt`` (lines such
-    as ``0 head``), else those that occur. All labels are read at once and checked; meshes are read when they
-    are asked for.
+    triangle), or VTK PolyData with an array ``label``. Labels are any integers; the classes are those of ``labels.txt``
+    or ``classes.txt`` (lines such as ``0 head``), else those that occur. All labels are read at once and checked;
+    meshes are read when they are asked for.
+
+    Folders of published data sets are read as they come (`gaugenet.data.layouts`): MeshCNN's (labels of edges), COSEG,
+    the Princeton benchmark, human segmentation, FAUST registrations and their remeshed forms, FreeSurfer subjects, and
+    ``train/CLASS/`` or ``CLASS/train/`` for classes of whole surfaces. Where such a set has no split, every fifth shape
+    is tested, or ``train.txt`` and ``test.txt`` name them.
 
     Args:
         folder: where train/ and test/ are.
-        label_kind: "vertex" or "face"; None for what all meshes have (vertices, if they have both).
+        label_kind: "vertex", "face" or "surface"; None for what all meshes have (vertices, if they have both).
         ignore: labels that count as no label. Negative labels that labels.txt does not name are ignored too.
 
     Raises:
@@ -53,9 +51,25 @@ class FolderDataset:
         if not self.folder.is_dir():
             problem = "this is a file" if self.folder.exists() else "there is no such folder"
             raise DatasetError(self.folder, problem, "give the folder that holds train/ and test/")
-        files = {split: self._mesh_files(split) for split in _SPLITS if self._is_there(split)}
         self.label_kind: LabelKind
-        self.label_kind, self._items = _with_labels(self.folder, files, label_kind)
+        layout = find_layout(self.folder)
+        self._declared: tuple[Path, dict[int, str]] | None
+        if layout is None:
+            files = {split: self._mesh_files(split) for split in SPLITS if self._is_there(split)}
+            self._declared = read_classes(self.folder)
+            self.label_kind, self._items = _with_labels(self.folder, files, label_kind, self._declared)
+        else:
+            if not layout.items.get("train"):
+                raise DatasetError(self.folder, f"no shape to train on ({layout.name})", "put more shapes into it")
+            self._items, self._declared = layout.items, None
+            self._declared = (self.folder, layout.classes) if layout.classes is not None else read_classes(self.folder)
+            self.label_kind = layout.items["train"][0].labels.kind
+            if label_kind not in (None, self.label_kind):
+                remedy = f'ask for label_kind="{self.label_kind}"'
+                raise DatasetError(self.folder, f"it has no {label_kind} labels ({layout.name})", remedy)
+        self.layout = layout.name if layout is not None else "labels beside the meshes"
+        """How the folder is laid out, in words."""
+        self._classes_are_known = layout is not None and layout.classes is not None
         self.class_values: tuple[int, ...]
         self.class_names: tuple[str, ...]
         self._ignore = frozenset(ignore)
@@ -84,11 +98,9 @@ class FolderDataset:
             MeshError: a file is no surface.
             DatasetError: there are not as many labels as vertices (or triangles).
         """
-        from gaugenet.meshes.io import load_mesh
-
         for item in self._items.get(split, ()):
-            mesh = load_mesh(item.mesh_file)
-            labels = self.class_indices(read_labels(item.label_file, self.label_kind))
+            mesh = load_surface(item.mesh_file)
+            labels = self.class_indices(item.labels.read())
             self._check_length(item, len(labels), len(mesh.vertex_of_file), len(mesh.face_of_file))
             yield LabelledMesh.from_file_labels(item.name, mesh, labels, self.label_kind, item.mesh_file)
 
@@ -99,18 +111,20 @@ class FolderDataset:
         known = (values[place] == labels) & ~np.isin(labels, list(self._ignore))
         return np.where(known, place, IGNORED)
 
-    def _check_length(self, item: _Item, n_labels: int, n_vertices: int, n_faces: int) -> None:
+    def _check_length(self, item: Item, n_labels: int, n_vertices: int, n_faces: int) -> None:
+        if self.label_kind == "surface":
+            return
         by_vertex = self.label_kind == "vertex"
         expected, other = (n_vertices, n_faces) if by_vertex else (n_faces, n_vertices)
         if n_labels == expected:
             return
         remedy = f"give one label per {self.label_kind}, in the file's order"
-        if n_labels == other and item.label_file != item.mesh_file:
+        if n_labels == other and item.labels.file != item.mesh_file:
             kind, ending = ("triangle", "face_labels") if by_vertex else ("vertex", "labels")
             remedy = f"these look like one per {kind}: if so, name the file {item.mesh_file.stem}.{ending}.txt"
         noun = "vertices" if by_vertex else "triangles"
         problem = f"{n_labels} labels for the {expected} {noun} of {item.mesh_file.name}"
-        raise DatasetError(item.label_file, problem, remedy)
+        raise DatasetError(item.labels.file, problem, remedy)
 
     def _is_there(self, split: str) -> bool:
         if (self.folder / split).is_dir():
@@ -125,7 +139,7 @@ class FolderDataset:
         from gaugenet.meshes.io import SUFFIXES
 
         files = sorted(
-            (f for f in (self.folder / split).iterdir() if f.suffix.lower() in SUFFIXES and f.name[0] != "."),
+            (f for f in (self.folder / split).iterdir() if is_surface_file(f)),
             key=lambda f: f.name,
         )
         if not files:
@@ -135,12 +149,13 @@ class FolderDataset:
         return files
 
     def _find_classes(self) -> None:
-        declared = read_classes(self.folder)
+        declared = self._declared
         found: dict[int, Path] = {}  # label, and a file where it occurs
-        for items in self._items.values():
+        for items in self._items.values() if not self._classes_are_known else ():
             for item in items:
-                for value in label_values(read_labels(item.label_file, self.label_kind), self._ignore).tolist():
-                    found.setdefault(value, item.label_file)
+                for value in label_values(item.labels.read(), self._ignore).tolist():
+                    found.setdefault(value, item.labels.file)
+        found.pop(IGNORED, None)
         if declared is None:
             names = {value: str(value) for value in sorted(found)}
         else:
@@ -155,9 +170,13 @@ class FolderDataset:
 
 
 def _with_labels(
-    folder: Path, files: dict[str, list[Path]], wanted: LabelKind | None
-) -> tuple[LabelKind, dict[str, list[_Item]]]:
-    """What is labelled in all the files, and each with its label file."""
+    folder: Path,
+    files: dict[str, list[Path]],
+    wanted: LabelKind | None,
+    declared: tuple[Path, dict[int, str]] | None,
+) -> tuple[LabelKind, dict[str, list[Item]]]:
+    """What is labelled in all the files, and each with its labels."""
+    classes = list(declared[1]) if declared is not None else None
     kinds = {file: label_kinds(file) for split in files.values() for file in split}
     for file, found in kinds.items():
         if not found or (wanted is not None and wanted not in found):
@@ -174,7 +193,15 @@ def _with_labels(
             "label the same in all files",
         )
     names = {split: [f.stem for f in items] for split, items in files.items()}
-    return shared[0], {
-        split: [_Item(f.stem if names[split].count(f.stem) == 1 else f.name, f, kinds[f][shared[0]]) for f in items]
+    kind = shared[0]
+    return kind, {
+        split: [
+            Item(
+                f.stem if names[split].count(f.stem) == 1 else f.name,
+                f,
+                source_beside(f, kinds[f][kind], kind, classes),
+            )
+            for f in items
+        ]
         for split, items in files.items()
     }

@@ -17,13 +17,25 @@ BESIDE: tuple[tuple[str, LabelKind], ...] = (
     (".labels.npy", "vertex"),
     (".face_labels.txt", "face"),
     (".face_labels.npy", "face"),
+    (".corr.txt", "vertex"),
+    (".corr.npy", "vertex"),
+    (".seg", "face"),
+    (".eseg", "face"),
+    (".seseg", "face"),
     (".txt", "vertex"),
     (".npy", "vertex"),
 )
-"""Endings of label files that lie beside a mesh file, in order of preference, and what they label."""
+"""Endings of label files that lie beside a mesh file, in order of preference, and what they label.
+
+``.corr``: the vertex of a template that each vertex corresponds to. ``.seg``: one integer per triangle, as COSEG and
+the Princeton segmentation benchmark have it. ``.eseg``, ``.seseg``: edges, which vote for the triangles
+(`gaugenet.data.edge_labels`).
+"""
 
 INSIDE: tuple[tuple[str, LabelKind], ...] = (("label", "vertex"), ("face_label", "face"))
-"""Arrays of an npz file that hold labels."""
+"""Arrays of an npz file that hold labels; in VTK files, of points or cells."""
+
+VTK_SUFFIXES = (".vtk", ".vtp")
 
 _CLASS_FILES = ("labels.txt", "classes.txt")
 
@@ -52,6 +64,8 @@ def label_kinds(mesh_file: Path) -> dict[LabelKind, Path]:
             for key, kind in INSIDE:
                 if key in arrays.files:
                     found[kind] = mesh_file
+    if mesh_file.suffix.lower() in VTK_SUFFIXES:
+        found |= {kind: mesh_file for kind in ("vertex", "face") if _vtk_labels(mesh_file, kind) is not None}
     return found
 
 
@@ -79,6 +93,10 @@ def read_labels(file: Path, kind: LabelKind) -> NDArray[np.int64]:
             values = np.load(file, allow_pickle=False)
         except Exception as error:
             raise _unreadable(file, error) from error
+    elif file.suffix.lower() in VTK_SUFFIXES:
+        values = _vtk_labels(file, kind)
+        if values is None:
+            raise DatasetError(file, f"it has no {kind} labels", "name the array label or labels")
     else:
         values = _read_text(file)
     return _as_integers(file, np.asarray(values))
@@ -116,6 +134,25 @@ def label_values(labels: NDArray[np.int64], ignore: Collection[int]) -> NDArray[
     """The different labels that occur, sorted, without those ignored."""
     values = np.unique(labels)
     return values[~np.isin(values, list(ignore))] if ignore else values
+
+
+def _vtk_labels(file: Path, kind: LabelKind) -> NDArray[Any] | None:
+    """The array named label, labels or face_label of the points or polygons of a VTK file; None if there is none.
+
+    A polygon of n corners becomes n - 2 triangles, which all take its label.
+    """
+    from gaugenet.data.vtk import read_vtk
+
+    data = read_vtk(file)
+    arrays, names = (
+        (data.point_data, ("label", "labels"))
+        if kind == "vertex"
+        else (data.cell_data, ("face_label", "label", "labels"))
+    )
+    values = next((arrays[name] for name in names if name in arrays), None)
+    if values is None or kind == "vertex":
+        return values
+    return np.repeat(values, [max(len(p) - 2, 0) for p in data.polygons], axis=0)
 
 
 def _read_text(file: Path) -> NDArray[Any]:

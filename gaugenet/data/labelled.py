@@ -1,4 +1,4 @@
-"""`LabelledMesh`: a surface with a class at every vertex or face; from the file's labels and back."""
+"""`LabelledMesh`: a surface with a class at every vertex or face, or as a whole; from the file's labels and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from gaugenet.meshes.mesh import TriangleMesh
 
-LabelKind = Literal["vertex", "face"]
+LabelKind = Literal["vertex", "face", "surface"]
+"""What has a label: every vertex, every face, or the surface as a whole."""
 
 IGNORED = -100
 """Label of what counts neither in the loss nor in the accuracy (torch's default ``ignore_index``)."""
@@ -19,14 +20,14 @@ IGNORED = -100
 
 @dataclass(frozen=True, eq=False)
 class LabelledMesh:
-    """A mesh and the class index of each of its vertices or faces (`IGNORED` where it has none)."""
+    """A mesh and the class index of each of its vertices or faces, or of itself (`IGNORED` where it has none)."""
 
     name: str
     mesh: TriangleMesh
     labels: NDArray[np.int64]
-    """[V] or [F] of the mesh."""
+    """[V] or [F] of the mesh, or [1]."""
     file_labels: NDArray[np.int64]
-    """[V_file] or [F_file]: the same for the file's own vertices or triangles."""
+    """[V_file] or [F_file], the same for the file's own vertices or triangles; or [1]."""
     label_kind: LabelKind
     path: Path | None = None
 
@@ -44,6 +45,10 @@ class LabelledMesh:
         Raises:
             ValueError: there are not as many labels as the file has vertices (or triangles).
         """
+        if label_kind == "surface":
+            if file_labels.shape != (1,):
+                raise ValueError(f"{path or name}: expected one label of the whole surface, got {len(file_labels)}")
+            return cls(name, mesh, file_labels.astype(np.int64), file_labels.astype(np.int64), label_kind, path)
         of_vertices = label_kind == "vertex"
         expected = len(mesh.vertex_of_file) if of_vertices else len(mesh.face_of_file)
         if file_labels.shape != (expected,):
@@ -66,6 +71,8 @@ def values_on_file(mesh: TriangleMesh, values: NDArray[Any], kind: LabelKind) ->
     Raises:
         ValueError: there are not as many values as the mesh has vertices (or faces).
     """
+    if kind == "surface":
+        return values
     if kind == "vertex":
         return mesh.to_file_vertices(values)
     if len(values) != mesh.n_faces:
