@@ -7,6 +7,7 @@ import torch
 from gaugenet.meshes import shapes
 from gaugenet.meshes.neighborhoods import Radius
 from gaugenet.meshes.precompute import compute_geometry
+from gaugenet.meshes.repair import mesh_from_arrays
 
 pp3d = pytest.importorskip("potpourri3d", reason="potpourri3d is not installed")
 
@@ -21,10 +22,22 @@ def in_their_frames(shape, p, solver_frames):
     return np.arctan2(np.einsum("ni,ni->n", x, shape.frame[p, 1]), np.einsum("ni,ni->n", x, shape.frame[p, 0]))
 
 
-@pytest.fixture(scope="module", params=["icosphere", "random"])
+def surface(kind):
+    """A unit sphere with its closed form; "noisy": an icosphere, vertices moved along the normal by 0.1 edge lengths."""
+    if kind != "noisy":
+        return shapes.sphere(sampling=kind, subdivisions=4, n=2000)
+    shape = shapes.sphere(subdivisions=4)
+    mesh = shape.mesh
+    size = 0.1 * np.median(mesh.edge_lengths)
+    radius = 1.0 + size * np.random.default_rng(7).standard_normal(mesh.n_vertices)
+    moved = mesh_from_arrays(mesh.vertices * radius[:, None], mesh.faces, merge_vertices=False)
+    return shapes.Shape(moved, shape.closed_form, shape.frame)
+
+
+@pytest.fixture(scope="module", params=["icosphere", "random", "noisy"])
 def errors(request):
     """{who: (r relative, theta, phi)} at the 95th percentile, of the same pairs, two to three rings away."""
-    shape = shapes.sphere(sampling=request.param, subdivisions=4, n=2000)
+    shape = surface(request.param)
     mesh = shape.mesh
     g = compute_geometry(mesh, Radius(3.3, unit="edge"), frame_direction=shape.frame[:, 0], dtype=torch.float64)
     targets = np.random.default_rng(0).choice(mesh.n_vertices, 40, replace=False)
@@ -46,17 +59,29 @@ def errors(request):
         arrived[rows] = np.arctan2(moved[:, 1], moved[:, 0])
     at_p, at_q = in_their_frames(shape, p, x), in_their_frames(shape, q, x)
     theirs = score(np.linalg.norm(log, axis=1), np.arctan2(log[:, 1], log[:, 0]) + at_p, at_p - (arrived + at_q))
-    return {"ours": score(g.r[far].numpy(), g.theta[far].numpy(), g.phi[far].numpy()), "theirs": theirs}
+    return {
+        "kind": request.param,
+        "ours": score(g.r[far].numpy(), g.theta[far].numpy(), g.phi[far].numpy()),
+        "theirs": theirs,
+    }
 
 
-def test_radii_are_better_and_angles_as_good(errors):
-    r, theta, phi = errors["ours"] / errors["theirs"]
-    assert r < 0.8
-    assert theta < 1.6
-    assert phi < 1.6
+MOST = {
+    # r, θ, φ: our error over theirs at most. With noise both are far from the sphere, and two to three rings away equal
+    # within a seventh: 0.95-1.01, 1.06-1.13 and 1.06-1.11 over four draws of the noise (nearer by ours are smaller).
+    "icosphere": (0.5, 0.75, 0.25),
+    "random": (0.8, 0.55, 0.25),
+    "noisy": (1.1, 1.2, 1.2),
+}
+
+
+def test_errors_beside_those_of_the_affine_heat_method(errors):
+    ratio = errors["ours"] / errors["theirs"]
+    assert (ratio < MOST[errors["kind"]]).all(), ratio
 
 
 def test_the_comparison_is_a_comparison(errors):
     """Their values are right too, to the accuracy that is known of them: the frames were matched as they should be."""
-    assert (errors["theirs"] < [0.01, 0.02, 0.02]).all()
+    most = [0.01, 0.02, 0.02] if errors["kind"] != "noisy" else [0.1, 0.2, 0.2]
+    assert (errors["theirs"] < most).all()
     assert (errors["theirs"] > 1e-6).all()
