@@ -23,7 +23,7 @@ def in_their_frames(shape, p, solver_frames):
 
 
 def surface(kind):
-    """A unit sphere with its closed form; "noisy": an icosphere, vertices moved along the normal by 0.1 edge lengths."""
+    """A unit sphere with its closed form; "noisy": an icosphere, vertices moved radially by 0.1 edge lengths."""
     if kind != "noisy":
         return shapes.sphere(sampling=kind, subdivisions=4, n=2000)
     shape = shapes.sphere(subdivisions=4)
