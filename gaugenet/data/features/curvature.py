@@ -56,6 +56,32 @@ def gaussian_curvature(mesh: TriangleMesh, laplacian: Laplacian) -> Array:
     return 0.5 * np.arcsinh(_averaged(defect, mesh, laplacian) * laplacian.total_area / (4.0 * math.pi))
 
 
+def principal_curvatures(mesh: TriangleMesh, laplacian: Laplacian) -> Array:
+    """asinh(k sqrt(A) / sqrt(4 pi)) of k1 >= k2 at each of `SCALES`, [V, 6], k = H +- sqrt(H^2 - K).
+
+    H and K as averaged by `mean_curvature` (signed) and `gaussian_curvature`; where their errors make H^2 < K, k1 = k2.
+
+    Raises:
+        ValueError: the mesh has no positions.
+    """
+    mean = np.sinh(mean_curvature(mesh, laplacian, signed=True))
+    gauss = np.sinh(2.0 * gaussian_curvature(mesh, laplacian))
+    root = np.sqrt(np.maximum(mean**2 - gauss, 0.0))
+    return np.asarray(np.arcsinh(np.hstack([mean + root, mean - root])))
+
+
+def unit_normals(mesh: TriangleMesh, laplacian: Laplacian) -> Array:
+    """[V, 3] unit normals, to the left of which the faces wind; 0 at isolated vertices.
+
+    Raises:
+        ValueError: the mesh has no positions, or one side only.
+    """
+    if mesh.vertices is None or mesh.twin_flipped.any():
+        problem = "has edge lengths only" if mesh.vertices is None else "is one-sided"
+        raise ValueError(f"{mesh.name or 'this mesh'}: it {problem}, so normals are not defined; leave them out")
+    return _normals(np.where((laplacian.mass > 0)[:, None], mesh.vertices, 0.0), mesh.faces)
+
+
 def _normals(points: Array, faces: NDArray[np.int64]) -> Array:
     """[V, 3] unit normals, the mean of the faces' weighted by area; 0 where there is none."""
     a, b, c = (points[faces[:, k]] for k in range(3))

@@ -12,8 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gaugenet.data.features.balls import geodesic_names, geodesic_statistics, normal_histograms, shot_names
 from gaugenet.data.features.chirality import chirality, chirality_names
-from gaugenet.data.features.curvature import SCALES, gaussian_curvature, mean_curvature
+from gaugenet.data.features.curvature import (
+    SCALES,
+    gaussian_curvature,
+    mean_curvature,
+    principal_curvatures,
+    unit_normals,
+)
 from gaugenet.data.features.eigenpairs import EIGENPAIRS
 from gaugenet.data.features.laplacian import Laplacian, cotan_laplacian
 from gaugenet.data.features.spectrum import heat_kernel_signatures, wave_kernel_signatures
@@ -95,6 +102,25 @@ FEATURES: dict[str, Feature] = {
         lambda n: _curvature_names("|H|", n) + _curvature_names("K", n),
         partial(_curvatures, signed=False),
     ),
+    "principal": Feature(
+        "principal curvatures at three scales",
+        ("bending", "orientation"),
+        lambda n: _curvature_names("k1", n) + _curvature_names("k2", n),
+        lambda mesh, laplacian, n: principal_curvatures(mesh, laplacian),
+    ),
+    "geodesic": Feature(
+        "size, reach, spread and offset of two geodesic balls",
+        (),
+        lambda n: geodesic_names(),
+        lambda mesh, laplacian, n: geodesic_statistics(mesh, laplacian),
+    ),
+    "shot": Feature(
+        "histograms of N bins of the angles between normals, in two rings",
+        ("bending",),
+        shot_names,
+        normal_histograms,
+        6,
+    ),
     "chirality": Feature(
         "products of gradients that change their sign between a limb and its mirror image",
         ("bending", "reflection", "orientation"),
@@ -106,6 +132,12 @@ FEATURES: dict[str, Feature] = {
         ("rotation", "reflection", "bending"),
         lambda n: ("x", "y", "z"),
         _positions,
+    ),
+    "normals": Feature(
+        "unit normals in space",
+        ("rotation", "reflection", "bending", "orientation"),
+        lambda n: ("n_x", "n_y", "n_z"),
+        lambda mesh, laplacian, n: unit_normals(mesh, laplacian),
     ),
 }
 
@@ -157,6 +189,12 @@ class FeatureSpec:
     def breaks(self) -> dict[str, tuple[str, ...]]:
         """For each term the symmetries that it breaks; see `Feature.breaks`."""
         return {name: FEATURES[name].breaks for name, _ in self.terms}
+
+    def describe(self) -> str:
+        """One line that says what changes which term: ``hks16 (nothing), xyz (rotation, reflection, bending)``."""
+        return ", ".join(
+            f"{name}{number or ''} ({', '.join(FEATURES[name].breaks) or 'nothing'})" for name, number in self.terms
+        )
 
     def compute(self, mesh: TriangleMesh) -> Tensor:
         """The features of each vertex of a mesh, float32 [V, n_features]. Isolated vertices get zeros (constant: 1).

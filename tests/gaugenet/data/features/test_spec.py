@@ -8,7 +8,7 @@ from gaugenet.data.articulated import creature_mesh
 from gaugenet.data.features.spec import FEATURES, FeatureSpec
 from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
 
-EVERYTHING = "constant+hks16+wks8+curvature+chirality+xyz"
+EVERYTHING = "constant+hks16+wks8+curvature+principal+geodesic+shot4+chirality+xyz+normals"
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +27,11 @@ def test_each_has_as_many_columns_as_names_and_prints_as_parsed(name, creature):
     assert len(set(spec.feature_names)) == spec.n_features
     assert FeatureSpec.parse(str(spec)) == spec
     assert spec.breaks == {name: FEATURES[name].breaks}
+
+
+def test_what_changes_each_term_is_said_in_a_line():
+    said = FeatureSpec.parse("wks8+geodesic+xyz").describe()
+    assert said == "wks8 (nothing), geodesic (nothing), xyz (rotation, reflection, bending)"
 
 
 def test_columns_stand_in_the_order_written(creature):
