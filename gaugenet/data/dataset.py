@@ -21,6 +21,7 @@ from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood
 
 if TYPE_CHECKING:
+    from gaugenet.data.targets import VertexTargets
     from gaugenet.meshes.precompute import Mode
 
 Progress = Callable[[int, int, str], None]
@@ -43,6 +44,8 @@ class SurfaceSample:
     mesh: TriangleMesh
     """With the way back to the vertices and faces of the file."""
     path: Path | None = None
+    targets: VertexTargets | None = None
+    """What a regression predicts; `VertexTargets.coefficients` gives it in the frames of `geometry`."""
 
     def replace(self, **changes: Any) -> SurfaceSample:
         """A copy with some fields changed."""
@@ -169,7 +172,7 @@ class _Plan:
             name=surface.name,
             path=surface.path,
             threads=threads,
-        )
+        ).replace(targets=surface.targets)
 
     def fill(self, item: tuple[str, LabelledMesh], threads: int) -> Filled:
         cache = GeometryCache(self.folder)

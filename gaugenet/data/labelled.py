@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gaugenet.meshes.mesh import TriangleMesh
+
+if TYPE_CHECKING:
+    from gaugenet.data.targets import VertexTargets
 
 LabelKind = Literal["vertex", "face", "surface"]
 """What has a label: every vertex, every face, or the surface as a whole."""
@@ -30,6 +33,8 @@ class LabelledMesh:
     """[V_file] or [F_file], the same for the file's own vertices or triangles; or [1]."""
     label_kind: LabelKind
     path: Path | None = None
+    targets: VertexTargets | None = None
+    """Numbers to be predicted at the vertices instead of classes (`gaugenet.data.regression`)."""
 
     @classmethod
     def from_file_labels(
