@@ -36,38 +36,55 @@ if TYPE_CHECKING:
     from gaugenet.meshes.shapes import named_surface
     from gaugenet.meshes.structure import reduce_structure_group
     from gaugenet.models.segmentation import SegmentationNetwork
+    from gaugenet.nn.attention import GaugeAttention
     from gaugenet.nn.batch_norm import BatchNorm
     from gaugenet.nn.block import ResidualBlock
     from gaugenet.nn.by_name import make_nonlinearity, make_normalization
     from gaugenet.nn.convolution import GaugeConv, prepare
+    from gaugenet.nn.differential import ConnectionLaplacian, Curl, Divergence, Gradient
     from gaugenet.nn.dropout import FieldDropout
+    from gaugenet.nn.global_pooling import GlobalPooling
     from gaugenet.nn.group_norm import GroupNorm
     from gaugenet.nn.instance_norm import InstanceNorm
+    from gaugenet.nn.max_pooling import TransportMax
+    from gaugenet.nn.message_passing import GaugeMessagePassing
+    from gaugenet.nn.multi_scale import MultiScaleConv
     from gaugenet.nn.nonlinearity import GatedNonlinearity, NormNonlinearity
     from gaugenet.nn.normalization import FieldNorm
     from gaugenet.nn.pooling import TransportMean
     from gaugenet.nn.regular import RegularNonlinearity
     from gaugenet.nn.self_interaction import SelfInteraction
     from gaugenet.nn.sign_aware import SignNonlinearity
+    from gaugenet.nn.steerable_derivative import DifferentialConv
+    from gaugenet.nn.tangent import pseudo_scalar_type, scalar_type, tangent_type
     from gaugenet.nn.tensor_product import TensorProductNonlinearity
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BatchNorm",
+    "ConnectionLaplacian",
     "ConvEdges",
+    "Curl",
+    "DifferentialConv",
+    "Divergence",
     "EquivarianceReport",
     "FieldDropout",
     "FieldNorm",
     "FieldType",
     "FrameField",
     "GatedNonlinearity",
+    "GaugeAttention",
     "GaugeConv",
+    "GaugeMessagePassing",
+    "GlobalPooling",
+    "Gradient",
     "GroupNorm",
     "Hierarchy",
     "InstanceNorm",
     "MeshError",
     "MeshGeometry",
+    "MultiScaleConv",
     "Nearest",
     "NormNonlinearity",
     "Radius",
@@ -80,6 +97,7 @@ __all__ = [
     "StructureGroup",
     "TensorProductNonlinearity",
     "TracedGeodesics",
+    "TransportMax",
     "TransportMean",
     "TriangleMesh",
     "audit",
@@ -103,29 +121,41 @@ __all__ = [
     "point_cloud_geometry",
     "prepare",
     "principal_curvature_field",
+    "pseudo_scalar_type",
     "random_gauge",
     "reduce_structure_group",
     "save_field",
     "save_ply",
+    "scalar_type",
     "smoothest_frame_field",
+    "tangent_type",
     "transport_conv",
 ]
 
 _HOME = {
     "BatchNorm": "gaugenet.nn.batch_norm",
+    "ConnectionLaplacian": "gaugenet.nn.differential",
     "ConvEdges": "gaugenet.kernels.transport_conv",
+    "Curl": "gaugenet.nn.differential",
+    "DifferentialConv": "gaugenet.nn.steerable_derivative",
+    "Divergence": "gaugenet.nn.differential",
     "EquivarianceReport": "gaugenet.equivariance",
     "FieldDropout": "gaugenet.nn.dropout",
     "FieldNorm": "gaugenet.nn.normalization",
     "FieldType": "gaugenet.field_type",
     "FrameField": "gaugenet.meshes.frame_field",
     "GatedNonlinearity": "gaugenet.nn.nonlinearity",
+    "GaugeAttention": "gaugenet.nn.attention",
     "GaugeConv": "gaugenet.nn.convolution",
+    "GaugeMessagePassing": "gaugenet.nn.message_passing",
+    "GlobalPooling": "gaugenet.nn.global_pooling",
+    "Gradient": "gaugenet.nn.differential",
     "GroupNorm": "gaugenet.nn.group_norm",
     "Hierarchy": "gaugenet.meshes.hierarchy",
     "InstanceNorm": "gaugenet.nn.instance_norm",
     "MeshError": "gaugenet.meshes.mesh",
     "MeshGeometry": "gaugenet.meshes.geometry",
+    "MultiScaleConv": "gaugenet.nn.multi_scale",
     "Nearest": "gaugenet.meshes.neighborhoods",
     "NormNonlinearity": "gaugenet.nn.nonlinearity",
     "Radius": "gaugenet.meshes.neighborhoods",
@@ -138,6 +168,7 @@ _HOME = {
     "StructureGroup": "gaugenet.groups",
     "TensorProductNonlinearity": "gaugenet.nn.tensor_product",
     "TracedGeodesics": "gaugenet.meshes.exponential",
+    "TransportMax": "gaugenet.nn.max_pooling",
     "TransportMean": "gaugenet.nn.pooling",
     "TriangleMesh": "gaugenet.meshes.mesh",
     "audit": "gaugenet.equivariance",
@@ -161,11 +192,14 @@ _HOME = {
     "point_cloud_geometry": "gaugenet.meshes.point_cloud",
     "prepare": "gaugenet.nn.convolution",
     "principal_curvature_field": "gaugenet.meshes.given_fields",
+    "pseudo_scalar_type": "gaugenet.nn.tangent",
     "random_gauge": "gaugenet.equivariance",
     "reduce_structure_group": "gaugenet.meshes.structure",
     "save_field": "gaugenet.meshes.field_export",
     "save_ply": "gaugenet.meshes.io",
+    "scalar_type": "gaugenet.nn.tangent",
     "smoothest_frame_field": "gaugenet.meshes.frame_fields",
+    "tangent_type": "gaugenet.nn.tangent",
     "transport_conv": "gaugenet.kernels.transport_conv",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 
@@ -108,16 +110,26 @@ class GaugeConv(nn.Module):
         return f"{self.in_type} → {self.out_type}, {self.basis.form} form, {self.radial.n} radial functions"
 
 
-def prepare(module: nn.Module, geometry: MeshGeometry) -> MeshGeometry:
-    """The same geometry, which now remembers the edges of every convolution in `module`.
+@runtime_checkable
+class ReadsEdges(Protocol):
+    """A layer that derives something from a geometry, and remembers it there."""
 
-    Layers derive them by themselves when they first meet a geometry. Under ``torch.compile(fullgraph=True)`` and in
-    ``torch.export`` that comes too late: the checks look at numbers, which a tracer does not have.
+    def edges(self, geometry: MeshGeometry) -> object: ...
+
+
+def prepare(module: nn.Module, geometry: MeshGeometry) -> MeshGeometry:
+    """The same geometry, which now remembers what every layer in `module` reads of it.
+
+    Layers derive it by themselves when they first meet a geometry. Under ``torch.compile(fullgraph=True)`` and in
+    ``torch.export`` that comes too late: the checks look at numbers, which a tracer does not have. A layer of your own
+    takes part if it has a method ``edges(geometry)``; it then answers for the layers inside it.
 
     Raises:
         ValueError: the structure group of a layer does not admit the surface.
     """
-    for layer in module.modules():
-        if isinstance(layer, GaugeConv):
-            layer.edges(geometry)
+    if isinstance(module, ReadsEdges):
+        module.edges(geometry)
+        return geometry
+    for layer in module.children():
+        prepare(layer, geometry)
     return geometry

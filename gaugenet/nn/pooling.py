@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
-from gaugenet.kernels.transport_conv import transport_conv
+from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.edges import check_admissible, mean_edges
 
@@ -28,6 +28,15 @@ class TransportMean(nn.Module):
         super().__init__()
         self.field_type = field_type
 
+    def edges(self, geometry: MeshGeometry) -> ConvEdges:
+        """What the layer reads on the edges of a surface; derived once, then remembered by the geometry.
+
+        Raises:
+            ValueError: the structure group of the layer does not admit the surface.
+        """
+        check_admissible(self.field_type.group, geometry)
+        return mean_edges(geometry)
+
     def forward(self, x: Tensor, geometry: MeshGeometry) -> Tensor:
         """[S, field_type.dim] in the frames of the sources → [V, field_type.dim] in those of the targets.
 
@@ -39,10 +48,9 @@ class TransportMean(nn.Module):
                 f"expected features [{geometry.n_sources}, {self.field_type.dim}] ({self.field_type}) at the sources "
                 f"of this geometry, got {list(x.shape)}"
             )
-        check_admissible(self.field_type.group, geometry)
         identity = torch.eye(self.field_type.dim, dtype=x.dtype, device=x.device)[None]
         blocks = self.field_type.transport_blocks
-        return transport_conv(x, identity, mean_edges(geometry), blocks, blocks)
+        return transport_conv(x, identity, self.edges(geometry), blocks, blocks)
 
     def extra_repr(self) -> str:
         return str(self.field_type)

@@ -1,4 +1,4 @@
-"""Sums over all vertices of each surface of a batch."""
+"""Sums and largest values over all vertices of each surface of a batch."""
 
 from __future__ import annotations
 
@@ -38,6 +38,20 @@ class Surfaces:
         for segments in (self.blocks, self.of_block):
             out = out.new_zeros(segments.row_ptr.shape[0] - 1, out.shape[1]).index_add(0, segments.row, out)
         return out
+
+    def max(self, values: Tensor) -> Tensor:
+        """[V, C] → [M, C], 0 for a surface without vertices. The gradient goes to the first of the largest values."""
+        index = self.vertices.row[:, None].expand_as(values)
+        n = self.count.shape[0]
+        with torch.no_grad():
+            top = values.new_full((n, values.shape[1]), -torch.inf)
+            top = top.scatter_reduce(0, index, values.detach(), "amax")
+            number = torch.arange(values.shape[0], device=values.device)[:, None].expand_as(values)
+            last = torch.full_like(top, values.shape[0], dtype=torch.int64)
+            number = torch.where(values == top.index_select(0, self.vertices.row), number, values.shape[0])
+            first = last.scatter_reduce(0, index, number, "amin")
+        padded = torch.cat([values, values.new_zeros(1, values.shape[1])])
+        return padded.gather(0, first)
 
     def spread(self, values: Tensor) -> Tensor:
         """[M, C] → [V, C]: to each vertex what its surface has."""
