@@ -11,7 +11,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from gaugenet.config import Config
 from gaugenet.meshes.atomic import write_atomically
+from gaugenet.validations import Validations
 
 if TYPE_CHECKING:
     from gaugenet.data.labelled import LabelKind
@@ -84,23 +84,34 @@ class Checkpoint:
 
 @dataclass(frozen=True, eq=False)
 class ResumeState:
-    """Everything that decides how a run goes on after `epoch` epochs."""
+    """Everything that decides how a run goes on after `epoch` epochs and `done` steps of the next.
+
+    No state of a random generator: random numbers are a function of seed, epoch and place (`gaugenet.training.order`).
+    """
 
     weights: dict[str, Tensor]
     optimizer: dict[str, Any]
     """``optimizer.state_dict()``."""
-    rng: dict[str, Tensor]
-    """`rng_state()` at the end of the epoch."""
     epoch: int
-    step: int
-    """Optimiser steps that were taken; the learning rate is a function of it."""
+    """Epochs that are done."""
     config: Config
+    done: int = 0
+    """Steps of the next epoch that are done."""
+    totals: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Of those steps: sum of the loss, elements that were right, elements that count."""
+    validations: Validations = field(default_factory=Validations)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    """Weights of the best validation, where the run looks for them; else empty."""
+    processes: int = 1
+    """That train together."""
     seconds: float = 0.0
+    epoch_seconds: float = 0.0
+    """Of those steps."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write atomically."""
         tensors = {f"weights/{k}": v for k, v in self.weights.items()}
-        tensors |= {f"rng/{k}": v for k, v in self.rng.items()}
+        tensors |= {f"best/{k}": v for k, v in self.best.items()}
         plain: dict[str, dict[str, Any]] = {}
         for index, state in self.optimizer["state"].items():
             plain[str(index)] = {}
@@ -109,12 +120,10 @@ class ResumeState:
                     tensors[f"optimizer/{index}/{key}"] = value
                 else:
                     plain[str(index)][key] = value
-        meta = {
+        meta = {name: getattr(self, name) for name in _PLAIN_STATE} | {
             "kind": "resume",
             "optimizer": {"state": plain, "param_groups": self.optimizer["param_groups"]},
-            "epoch": self.epoch,
-            "step": self.step,
-            "seconds": self.seconds,
+            "validations": dataclasses.asdict(self.validations),
             "config": self.config.tables(),
         }
         write_tensors(path, tensors, meta)
@@ -123,10 +132,10 @@ class ResumeState:
     def load(cls, path: str | os.PathLike[str]) -> ResumeState:
         """Read what `save` wrote; errors as of `Checkpoint.load`."""
         tensors, meta = read_tensors(path, kind="resume")
-        missing = [k for k in ("optimizer", "epoch", "step", "seconds", "config") if k not in meta]
+        missing = [k for k in (*_PLAIN_STATE, "optimizer", "validations", "config") if k not in meta]
         if missing:
             raise ValueError(f"{path}: the metadata lacks {', '.join(missing)}; start the run again")
-        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "rng": {}, "optimizer": {}}
+        groups: dict[str, dict[str, Tensor]] = {"weights": {}, "best": {}, "optimizer": {}}
         for name, tensor in tensors.items():
             group, _, key = name.partition("/")
             groups[group][key] = tensor
@@ -134,15 +143,18 @@ class ResumeState:
         for name, tensor in groups["optimizer"].items():
             index, _, key = name.partition("/")
             state[int(index)][key] = tensor
+        loss, right, counted = meta["totals"]
         return cls(
             weights=groups["weights"],
             optimizer={"state": state, "param_groups": _param_groups(meta["optimizer"]["param_groups"])},
-            rng=groups["rng"],
-            epoch=meta["epoch"],
-            step=meta["step"],
             config=Config.from_tables(meta["config"], source=str(path)),
-            seconds=meta["seconds"],
+            validations=Validations(**meta["validations"]),
+            best=groups["best"],
+            **{name: meta[name] for name in _PLAIN_STATE} | {"totals": (loss, right, counted)},
         )
+
+
+_PLAIN_STATE = ("epoch", "done", "totals", "processes", "seconds", "epoch_seconds")
 
 
 def restore_weights(
@@ -161,46 +173,6 @@ def restore_weights(
                 f"{list(own[name].shape)}; the file is of another model"
             )
     model.load_state_dict(dict(weights))
-
-
-def rng_state() -> dict[str, Tensor]:
-    """The states of the generators of torch (and its accelerators), numpy and Python, as tensors."""
-    import numpy as np
-
-    # the global generator is meant: layers and augmentations of users draw from it
-    _, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)  # noqa: NPY002
-    version, internal, next_gauss = random.getstate()
-    states = {
-        "torch": torch.get_rng_state(),
-        "numpy_keys": torch.from_numpy(np.asarray(keys).astype(np.int64)),
-        "numpy": torch.tensor([position, has_gauss, gauss], dtype=torch.float64),
-        "python_keys": torch.tensor(internal, dtype=torch.int64),
-        "python": torch.tensor(
-            [version, next_gauss is not None, next_gauss or 0.0],
-            dtype=torch.float64,
-        ),
-    }
-    if torch.cuda.is_available():
-        states |= {f"cuda{i}": s for i, s in enumerate(torch.cuda.get_rng_state_all())}
-    return states
-
-
-def restore_rng(states: Mapping[str, Tensor]) -> None:
-    """Put back what `rng_state` returned."""
-    import numpy as np
-
-    torch.set_rng_state(states["torch"])
-    position, has_gauss, gauss = states["numpy"].tolist()
-    keys = states["numpy_keys"].numpy().astype(np.uint32)
-    np.random.set_state(("MT19937", keys, int(position), int(has_gauss), gauss))  # noqa: NPY002
-    version, has_next, next_gauss = states["python"].tolist()
-    random.setstate(
-        (int(version), tuple(states["python_keys"].tolist()), next_gauss if has_next else None),
-    )
-    if torch.cuda.is_available():
-        for i in range(torch.cuda.device_count()):
-            if f"cuda{i}" in states:
-                torch.cuda.set_rng_state(states[f"cuda{i}"], i)
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:

@@ -3,8 +3,8 @@
     [data]                      [model]                     [train]
     path = "embedded"           group = "SO(2)"             epochs = 30
 
-Every setting carries its own documentation and its own limits (`setting`); what is impossible is refused in
-one line that names the key, where it came from, and what would be allowed.
+Every setting carries its own documentation and its own limits (`gaugenet.settings`); what is impossible is refused
+in one line that names the key, where it came from, and what would be allowed.
 """
 
 from __future__ import annotations
@@ -21,67 +21,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-EMBEDDED = "embedded"
+from gaugenet.settings import AUTO, EMBEDDED, DataConfig, ModelConfig, TrainConfig, setting
 
-AUTO = "auto"
+__all__ = ["AUTO", "EMBEDDED", "Config", "DataConfig", "ModelConfig", "TrainConfig", "setting"]
 
 ORIENTED_FEATURES = "hks16+curvature+chirality"
 """Features for structure groups without reflections: they may tell left from right."""
 
 UNORIENTED_FEATURES = "hks16+abs_curvature"
 """Features for structure groups with reflections, which do not depend on a choice of sides either."""
-
-
-def setting(default: Any, doc: str, **limits: Any) -> Any:
-    """A dataclass field with its documentation and limits: ``least``, ``most``, ``above``, ``below``, ``choices``."""
-    return field(default=default, metadata={"doc": doc, **limits})
-
-
-@dataclass(frozen=True)
-class DataConfig:
-    """What is learned from: surfaces, their neighbourhoods, and the input features on them."""
-
-    path: str = setting(EMBEDDED, 'folder with train/ and test/, or "embedded" for the generated set')
-    features: str = setting(AUTO, f"input features, joined by +; {AUTO}: those that suit the group")
-    neighbors: int = setting(16, "nearest vertices seen by a convolution (not used where radius is set)", least=1)
-    radius: float = setting(0.0, "geodesic radius of a convolution in units of the mesh; 0: use neighbors", least=0)
-    mode: str = setting("smooth", "how tangent planes are unfolded at a vertex", choices=("smooth", "polyhedral"))
-    cache: str = setting("", "folder for precomputed geometry; empty: the user's cache folder")
-    train_meshes: int = setting(48, "embedded set: number of training surfaces", least=1)
-    test_meshes: int = setting(16, "embedded set: number of test surfaces", least=1)
-    vertices: int = setting(1200, "embedded set: mean number of vertices of a surface", least=600)
-    seed: int = setting(0, "embedded set: seed of shapes, poses and meshings", least=0)
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """The network: `gaugenet.models.segmentation.SegmentationNetwork`."""
-
-    group: str = setting("SO(2)", "structure group: trivial, reflection, C<N>, D<N>, SO(2), O(2)")
-    max_frequency: int = setting(1, "highest frequency of the hidden fields", least=0)
-    width: int = setting(32, "copies of each frequency in the hidden fields", least=1)
-    blocks: int = setting(6, "residual blocks", least=1)
-    radial: int = setting(3, "radial functions of a kernel", least=1)
-    nonlinearity: str = setting("gated", "non-linearity of the hidden fields", choices=("gated", "norm", "regular"))
-    dropout: float = setting(0.1, "probability that a hidden copy is dropped in training", least=0, below=1)
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How it is learned."""
-
-    epochs: int = setting(20, "passes over the training surfaces", least=1)
-    batch_size: int = setting(1, "surfaces per step", least=1)
-    lr: float = setting(3e-3, "peak learning rate", above=0)
-    schedule: str = setting("cosine", "learning rate after the warmup", choices=("cosine", "constant"))
-    warmup: float = setting(0.05, "share of all steps over which the learning rate rises", least=0, below=1)
-    weight_decay: float = setting(1e-2, "decoupled weight decay (AdamW)", least=0)
-    label_smoothing: float = setting(0.1, "of the cross-entropy", least=0, below=1)
-    clip: float = setting(1.0, "largest norm of the gradient; 0: not clipped", least=0)
-    test_every: int = setting(5, "epochs between two tests", least=1)
-    seed: int = setting(0, "of weights, order and dropout", least=0, most=2**64 - 1)
-    threads: int = setting(0, "processor threads; 0: one for small surfaces, else as torch chooses", least=0, most=1024)
-    device: str = setting("cpu", 'where to train, e.g. "cpu" or "cuda"')
 
 
 @dataclass(frozen=True)
@@ -234,6 +182,12 @@ def _check_group(name: str, where: str) -> None:
 
 def _parse(name: str, text: str, f: dataclasses.Field[Any]) -> Any:
     kind = typing.get_type_hints(_TABLES[name.partition(".")[0]])[f.name]
+    if kind is bool:
+        # as in TOML; bool("false") would be true
+        text = text.lower()
+        if text not in ("true", "false"):
+            raise ValueError(f"{name} must be true or false, got {text!r}")
+        return text == "true"
     try:
         return kind(text)
     except ValueError:
@@ -241,14 +195,14 @@ def _parse(name: str, text: str, f: dataclasses.Field[Any]) -> Any:
 
 
 def _words(kind: type) -> str:
-    return {int: "a whole number", float: "a number", str: "text in quotes"}[kind]
+    return {int: "a whole number", float: "a number", str: "text in quotes", bool: "true or false"}[kind]
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, str):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _one_line(error: Exception) -> str:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from gaugenet.equivariance import gauge_transform, random_gauge
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
-from gaugenet.metrics import Metrics, score
+from gaugenet.metrics import Metrics, Tally, score
+from gaugenet.world import World
 
 if TYPE_CHECKING:
     from gaugenet.data.dataset import SurfaceSample
@@ -105,10 +106,20 @@ def evaluate(
     *,
     device: torch.device | str = "cpu",
     remember: bool = False,
+    world: World | None = None,
 ) -> Metrics:
-    """Scores of the model on some surfaces. Draws no random number."""
-    predicted = (logits.argmax(1) for logits in predict(model, samples, device=device, remember=remember))
-    return score(predicted, (s.labels for s in samples), n_classes)
+    """Scores of the model on some surfaces. Draws no random number.
+
+    Args:
+        world: processes that share the surfaces out among them, all of which call this; None for this one alone.
+    """
+    world = world or World()
+    mine = [samples[i] for i in range(world.rank, len(samples), world.size)]
+    tally = Tally(n_classes)
+    for sample, logits in zip(mine, predict(model, mine, device=device, remember=remember)):
+        tally.add(logits.argmax(1), sample.labels)
+    tally.sum_over(world)
+    return tally.metrics()
 
 
 def check_gauge(

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gaugenet.world import World
+
 
 @dataclass(frozen=True)
 class Metrics:
@@ -32,6 +34,54 @@ class Metrics:
         )
 
 
+class Tally:
+    """Counts from which `Metrics` follow; those of several processes add up."""
+
+    def __init__(self, n_classes: int) -> None:
+        self._n_classes = n_classes
+        self._confusion = torch.zeros(n_classes, n_classes, dtype=torch.float64)
+        self._per_mesh = torch.zeros(2, dtype=torch.float64)
+
+    def add(self, predicted: Tensor, truth: Tensor) -> None:
+        """One surface: int64 [N] classes and labels, negative where an element has no label and does not count.
+
+        Raises:
+            ValueError: there are not as many predictions as labels.
+        """
+        if predicted.shape != truth.shape:
+            raise ValueError(f"expected one prediction per label, got {len(predicted)} for {len(truth)} labels")
+        known = truth >= 0
+        truth, predicted = truth[known].cpu(), predicted[known].cpu()
+        if len(truth):
+            self._per_mesh += torch.tensor([(truth == predicted).double().mean().item(), 1.0], dtype=torch.float64)
+        pairs = torch.bincount(truth * self._n_classes + predicted, minlength=self._n_classes**2)
+        self._confusion += pairs.view_as(self._confusion)
+
+    def sum_over(self, world: World) -> None:
+        """Add up what all processes have counted."""
+        counts = world.sum([*self._confusion.flatten().tolist(), *self._per_mesh.tolist()])
+        total = torch.tensor(counts, dtype=torch.float64)
+        self._confusion = total[:-2].view_as(self._confusion)
+        self._per_mesh = total[-2:]
+
+    def metrics(self) -> Metrics:
+        """
+        Raises:
+            ValueError: nothing at all is labelled.
+        """
+        counted = int(self._confusion.sum())
+        if not counted:
+            raise ValueError("no vertex or face has a label, so there is nothing to score; check the label files")
+        right = self._confusion.diagonal()
+        union = self._confusion.sum(0) + self._confusion.sum(1) - right
+        return Metrics(
+            accuracy=int(right.sum()) / counted,
+            mean_iou=(right[union > 0] / union[union > 0]).mean().item(),
+            mean_mesh_accuracy=float(self._per_mesh[0] / self._per_mesh[1]),
+            counted=counted,
+        )
+
+
 def score(predictions: Iterable[Tensor], labels: Iterable[Tensor], n_classes: int) -> Metrics:
     """Compare predicted classes with labels, surface by surface.
 
@@ -43,24 +93,7 @@ def score(predictions: Iterable[Tensor], labels: Iterable[Tensor], n_classes: in
     Raises:
         ValueError: a surface has another number of predictions than of labels, or nothing at all is labelled.
     """
-    confusion = torch.zeros(n_classes, n_classes, dtype=torch.int64)
-    per_mesh = []
+    tally = Tally(n_classes)
     for predicted, truth in zip(predictions, labels, strict=True):
-        if predicted.shape != truth.shape:
-            raise ValueError(f"expected one prediction per label, got {len(predicted)} for {len(truth)} labels")
-        known = truth >= 0
-        truth, predicted = truth[known].cpu(), predicted[known].cpu()
-        if len(truth):
-            per_mesh.append((truth == predicted).double().mean().item())
-        confusion += torch.bincount(truth * n_classes + predicted, minlength=n_classes**2).view(n_classes, n_classes)
-    counted = int(confusion.sum())
-    if not counted:
-        raise ValueError("no vertex or face has a label, so there is nothing to score; check the label files")
-    right = confusion.diagonal()
-    union = confusion.sum(0) + confusion.sum(1) - right
-    return Metrics(
-        accuracy=int(right.sum()) / counted,
-        mean_iou=(right[union > 0].double() / union[union > 0].double()).mean().item(),
-        mean_mesh_accuracy=sum(per_mesh) / len(per_mesh),
-        counted=counted,
-    )
+        tally.add(predicted, truth)
+    return tally.metrics()

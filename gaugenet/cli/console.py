@@ -61,13 +61,13 @@ class TrainProgress:
         """Last epoch that was saved."""
         self._bar: Progress | None = None
         self._task = TaskID(0)
-        self._epochs = self._batches = 0
+        self._first = self._epochs = self._batches = 0
 
     def start(self, model: nn.Module, first_epoch: int, epochs: int, batches: int) -> None:
         parameters = sum(p.numel() for p in model.parameters())
         say("model", f"{getattr(model, 'hidden_type', '')} · {parameters:,} parameters")
         self.last_epoch = first_epoch - 1
-        self._epochs, self._batches = epochs, batches
+        self._first, self._epochs, self._batches = first_epoch, epochs, batches
         if console.is_terminal:
             self._bar = _bar()
             self._task = self._bar.add_task("training", total=(epochs - first_epoch + 1) * batches)
@@ -75,17 +75,19 @@ class TrainProgress:
 
     def batch(self, epoch: int, done: int, loss: float) -> None:
         if self._bar is not None:
-            self._bar.update(self._task, advance=1, description=f"epoch {epoch}/{self._epochs} loss {loss:.3f}")
+            place = (epoch - self._first) * self._batches + done
+            self._bar.update(self._task, completed=place, description=f"epoch {epoch}/{self._epochs} loss {loss:.3f}")
 
     def epoch(self, record: EpochRecord) -> None:
         self.last_epoch = record.epoch
         every = max(self._epochs // _LINES, 1)
         if record.test_accuracy is None and record.epoch % every and record.epoch != self._epochs:
             return
+        validation = "" if record.validation_accuracy is None else f" · val {100 * record.validation_accuracy:5.2f} %"
         test = "" if record.test_accuracy is None else f" · test {100 * record.test_accuracy:5.2f} %"
         line = (
             f"epoch {record.epoch:>3}/{self._epochs} · loss {record.loss:.4f} · "
-            f"train {100 * record.train_accuracy:5.2f} %{test} · {record.seconds:.1f} s"
+            f"train {100 * record.train_accuracy:5.2f} %{validation}{test} · {record.seconds:.1f} s"
         )
         (self._bar.console if self._bar is not None else console).print(line)
 

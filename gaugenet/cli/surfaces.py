@@ -61,16 +61,17 @@ class _Checked:
 
 
 def prepared_data(config: DataConfig, group: str) -> SurfaceData:
-    """All training and test surfaces with geometry and features, from the cache where they are in it.
+    """All training, validation and test surfaces with geometry and features, from the cache where they are in it.
 
     Raises:
         ValueError: a file, its labels or its surface (which `group` must admit) are refused; the error names it.
     """
-    FeatureSpec.parse(config.features)
+    spec = FeatureSpec.parse(config.features)
     dataset = dataset_of(config)
-    splits = [s for s in ("train", "test") if s in dataset.splits]
+    splits = [s for s in ("train", "val", "test") if s in dataset.splits]
     sizes = ", ".join(f"{dataset.size(s)} {s}" for s in splits)
     say("data", f"{dataset.name}: {sizes} surfaces, {dataset.n_classes} classes per {dataset.label_kind}")
+    say("features", f"{spec.describe()}: in brackets what changes them")
     cache = geometry_cache(config)
     began = time.perf_counter()
     with steps("preparing") as step:
@@ -90,7 +91,16 @@ def prepared_data(config: DataConfig, group: str) -> SurfaceData:
     )
     for notice in cache.notices:
         say("cache", notice)
-    return SurfaceData(samples["train"], samples.get("test", []), dataset.class_names, dataset.class_values)
+    data = SurfaceData(
+        samples["train"],
+        samples.get("test", []),
+        dataset.class_names,
+        dataset.class_values,
+        samples.get("val", []),
+    ).set_aside(config.validation, config.seed)
+    if config.validation:
+        say("validation", f"{len(data.validation)} of {len(samples['train'])} training surfaces are set aside")
+    return data
 
 
 def prepared_sample(

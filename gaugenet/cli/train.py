@@ -22,11 +22,14 @@ from gaugenet.training import (
     SUMMARY,
     SurfaceData,
     TrainResult,
+    World,
     check_same_run,
     device_of,
+    joined_world,
     train,
     use_threads,
 )
+from gaugenet.training.order import surfaces_per_step
 
 _PICTURES = 4
 """Surfaces whose predictions are written at the end."""
@@ -65,30 +68,50 @@ def run_train(
     else:
         config = _absolute(load_config(config_file, options)).resolved()
         folder = _new_folder(config, out, overwrite)
-    device = device_of(config.train.device)
+    with joined_world(device_of(config.train.device)) as world:
+        console.quiet = not world.is_first
+        _train(config, world.of_first(folder), state, world)
+
+
+def _train(config: Config, folder: Path, state: ResumeState | None, world: World) -> None:
+    if not world.is_first:
+        # the first process fills the cache, from which the others read
+        world.wait()
     data = prepared_data(config.data, config.model.group)
+    if world.is_first:
+        world.wait()
     use_threads(config.train, data.train)
-    say("operator", explain(torch.empty(0, device=device)).removeprefix("operator: "))
+    say("operator", explain(torch.empty(0, device=world.device)).removeprefix("operator: "))
+    if world.size > 1:
+        say("processes", f"{world.size}, {surfaces_per_step(config.train, world)} surfaces per step")
     progress = TrainProgress()
     try:
         result = train(config, data, folder, progress, resume=state)
     except KeyboardInterrupt:
-        done = progress.last_epoch
-        raise InterruptedRunError(
-            f"interrupted after epoch {done}; go on with: gaugenet train --resume {folder}"
-            if done
-            else "interrupted before the first epoch was done; nothing was written"
-        ) from None
+        raise InterruptedRunError(_interrupted(folder, progress.last_epoch)) from None
     finally:
         progress.close()
+    if not world.is_first:
+        return
     # the training has replaced all other files of the run that was there
     shutil.rmtree(folder / "predictions", ignore_errors=True)
     _summary(config, data, result, _write_pictures(config, result, data, folder))
 
 
+def _interrupted(folder: Path, last_epoch: int) -> str:
+    go_on = f"go on with: gaugenet train --resume {folder}"
+    if last_epoch:
+        return f"interrupted after epoch {last_epoch}; {go_on}"
+    if (folder / RESUME).exists() and not (folder / SUMMARY).exists():
+        return f"interrupted within the first epoch; {go_on}"
+    return "interrupted before the first epoch was done; nothing was written"
+
+
 def _state_of(run: Path) -> ResumeState:
     state = ResumeState.load(run / RESUME if run.is_dir() else run)
-    if state.epoch >= state.config.train.epochs:
+    if state.validations.ended(state.epoch, state.config.train):
+        say("resumed", f"{run} is finished (no better validation for {state.config.train.patience} epochs)")
+    elif state.epoch >= state.config.train.epochs:
         say("resumed", f"{run} is finished ({state.epoch} epochs); more --epochs make it go on")
     return state
 
@@ -152,6 +175,8 @@ def _summary(config: Config, data: SurfaceData, result: TrainResult, pictures: S
     say("new gauge", f"{gauge.metrics} with a random element of {config.model.group} at every vertex")
     say("", f"{gauge.changed} of {gauge.total:,} predictions changed")
     say("equivariance", f"largest difference of logits {gauge.error:.1e}, relative (float32)")
+    if result.best_epoch is not None:
+        say("best", f"epoch {result.best_epoch} of {result.epochs} by validation: its weights were kept")
     say("time", f"{result.seconds:.1f} s for {result.epochs} epochs")
     say("weights", result.weights)
     say("log", result.log)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
@@ -41,6 +42,8 @@ class SegmentationNetwork(nn.Module):
         nonlinearity: "gated", "norm" or "regular".
         n_samples: samples per field of the regular non-linearity on continuous groups.
         dropout: probability in the perceptron.
+        checkpointing: keep nothing of the inside of a block for the backward pass, but compute it again: less memory,
+            more time, the same results.
         seed: of the initial weights, None for torch's global generator.
 
     Raises:
@@ -61,6 +64,7 @@ class SegmentationNetwork(nn.Module):
         nonlinearity: str = "gated",
         n_samples: int | None = None,
         dropout: float = 0.0,
+        checkpointing: bool = False,
         seed: int | None = 0,
     ) -> None:
         super().__init__()
@@ -77,6 +81,7 @@ class SegmentationNetwork(nn.Module):
         self.in_type = FieldType(group, [(group.irreps(0)[0].name, n_features)])
         self.hidden_type = hidden_type(group, width, max_frequency, nonlinearity)
         self.n_classes = n_classes
+        self.checkpointing = checkpointing
         self.embed = SelfInteraction(self.in_type, self.hidden_type, generator=generator)
         self.blocks = nn.ModuleList(
             ResidualBlock(
@@ -121,7 +126,10 @@ class SegmentationNetwork(nn.Module):
             raise ValueError(f"expected faces [F, 3], got {list(faces.shape)}")
         x = self.embed(features)
         for block in self.blocks:
-            x = block(x, geometry)
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, geometry, use_reentrant=False)
+            else:
+                x = block(x, geometry)
         hidden = self.invariants(self.norm(x))
         if faces is not None:
             hidden = (hidden[faces[:, 0]] + hidden[faces[:, 1]] + hidden[faces[:, 2]]) / 3

@@ -12,7 +12,7 @@ def test_toml_holds_every_setting(tmp_path):
     config = Config(
         data=DataConfig(path='a "quoted" \\ back\nslash', radius=0.125, seed=7),
         model=ModelConfig(group="D4", nonlinearity="regular", dropout=0.1),
-        train=TrainConfig(lr=1e-16, epochs=3, clip=0),
+        train=TrainConfig(lr=1e-16, epochs=3, clip=0, tensorboard=True),
     )
     path = tmp_path / "run.toml"
     path.write_text(config.to_toml())
@@ -39,6 +39,13 @@ def test_settings_that_a_file_leaves_out_keep_their_defaults(tmp_path):
         ("[train]\nepochs = true", ["train.epochs must be a whole number, got True"]),
         ("[train]\nlr = '1'", ["train.lr must be a number, got '1'"]),
         ("[train]\nlr = 0.0", ["train.lr must be above 0"]),
+        ("[train]\ntensorboard = 1", ["train.tensorboard must be true or false, got 1"]),
+        ("[train]\namp = 'fp8'", ["train.amp must be one of 'off', 'bf16', got 'fp8'"]),
+        ("[train]\naccumulate = 0", ["train.accumulate must be at least 1"]),
+        ("[train]\nschedule = 'sine'", ["train.schedule must be one of 'cosine'"]),
+        ("[train]\ndecay = 1.0", ["train.decay must be below 1"]),
+        ("[train]\npatience = -1", ["train.patience must be at least 0"]),
+        ("[data]\nvalidation = 1.0", ["data.validation must be below 1"]),
         ("[train]\nlr = nan", ["train.lr must be finite"]),
         ("[train]\nepochs = 0", ["train.epochs must be at least 1"]),
         ("[model]\ndropout = 1.0", ["model.dropout must be below 1"]),
@@ -75,6 +82,7 @@ def test_overrides_take_the_type_of_the_setting():
         ("train.lr", r"expected table.key=value, got 'train.lr'"),
         ("train.epochs=many", "train.epochs must be a whole number, got 'many'"),
         ("train.lrr=1", "did you mean 'train.lr'"),
+        ("train.tensorboard=1", "train.tensorboard must be true or false, got '1'"),
         ("=", "unknown key ''"),
         ("train.epochs=-1", "at least 1"),
         ("train.seed=18446744073709551616", "train.seed must be at most 18446744073709551615"),

@@ -1,0 +1,42 @@
+"""What a run that goes on must have in common with its beginning."""
+
+from __future__ import annotations
+
+from gaugenet.checkpoint import ResumeState
+from gaugenet.config import Config
+from gaugenet.world import World
+
+_MAY_CHANGE = (
+    "data.cache",
+    "model.checkpointing",
+    "train.device",
+    "train.epochs",
+    "train.save_every",
+    "train.save_seconds",
+    "train.tensorboard",
+    "train.test_every",
+    "train.threads",
+)
+"""Settings that a resumed run may change; all others must be those of its beginning."""
+
+
+def check_same_run(config: Config, before: Config) -> None:
+    """Raise a ValueError that names the first setting that a resumed run must not change but does."""
+    new, old = config.tables(), before.tables()
+    for table in old:
+        for key, value in old[table].items():
+            name = f"{table}.{key}"
+            if name not in _MAY_CHANGE and new[table][key] != value:
+                raise ValueError(
+                    f"{name} is {new[table][key]!r} but the run to resume began with {value!r}; "
+                    "leave it as it was, or start a new run"
+                )
+
+
+def check_same_world(world: World, state: ResumeState) -> None:
+    """Raise a ValueError unless as many processes go on as have begun."""
+    if world.size != state.processes:
+        raise ValueError(
+            f"the run to resume was trained by {state.processes} processes and now there are {world.size}: start as "
+            f"many as before (torchrun --nproc-per-node), or start a new run"
+        )

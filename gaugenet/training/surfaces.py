@@ -1,0 +1,73 @@
+"""What a run learns from, is validated on, and is tested on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from gaugenet.data.dataset import SurfaceSample
+    from gaugenet.data.labelled import LabelKind
+
+
+@dataclass(frozen=True, eq=False)
+class SurfaceData:
+    """What a run learns from and is tested on."""
+
+    train: Sequence[SurfaceSample]
+    test: Sequence[SurfaceSample]
+    class_names: tuple[str, ...]
+    label_values: tuple[int, ...]
+    """The value in the user's label files of each class."""
+    validation: Sequence[SurfaceSample] = ()
+
+    @property
+    def n_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def n_features(self) -> int:
+        return int(self.train[0].features.shape[1])
+
+    @property
+    def label_kind(self) -> LabelKind:
+        return self.train[0].label_kind
+
+    @property
+    def all(self) -> list[SurfaceSample]:
+        return [*self.train, *self.validation, *self.test]
+
+    def set_aside(self, share: float, seed: int) -> SurfaceData:
+        """The same data with `share` of the training surfaces, at least one, chosen by `seed`, for validation instead.
+
+        Raises:
+            ValueError: there are validation surfaces already, or no training surface would be left.
+        """
+        if not share:
+            return self
+        if self.validation:
+            raise ValueError("the data set has val/ surfaces of its own: leave data.validation at 0")
+        n = len(self.train)
+        chosen = set(validation_places(n, share, seed))
+        return replace(
+            self,
+            train=[self.train[i] for i in range(n) if i not in chosen],
+            validation=[self.train[i] for i in sorted(chosen)],
+        )
+
+
+def validation_places(n: int, share: float, seed: int) -> list[int]:
+    """Which of `n` training surfaces are set aside: a function of the arguments alone.
+
+    Raises:
+        ValueError: none would be left to train on.
+    """
+    count = max(round(share * n), 1)
+    if count >= n:
+        raise ValueError(
+            f"data.validation = {share:g} leaves none of the {n} training surfaces to train on; give a smaller share"
+        )
+    return sorted(torch.randperm(n, generator=torch.Generator().manual_seed(seed % 2**63))[:count].tolist())
