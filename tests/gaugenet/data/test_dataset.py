@@ -112,4 +112,4 @@ def test_faces_of_face_labels_and_samples_without_labels():
 
 def test_an_unknown_feature_is_refused_before_anything_is_computed():
     with pytest.raises(ValueError, match="is not known"):
-        prepare(DATASET, features="normals", progress=lambda *now: pytest.fail("a surface was prepared"))
+        prepare(DATASET, features="colours", progress=lambda *now: pytest.fail("a surface was prepared"))
