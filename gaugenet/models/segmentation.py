@@ -106,6 +106,7 @@ class SegmentationNetwork(nn.Module):
 
     @property
     def group(self) -> StructureGroup:
+        """The structure group."""
         return self.in_type.group
 
     def forward(self, features: Tensor, geometry: MeshGeometry, faces: Tensor | None = None) -> Tensor:
