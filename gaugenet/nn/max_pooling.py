@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.edges import check_admissible
-from gaugenet.nn.rows import Row, Rows, carry, rows_of
+from gaugenet.nn.rows import Row, Rows, rows_of
 
 
 class TransportMax(nn.Module):
@@ -81,9 +81,16 @@ def _carry_columns(field_type: FieldType, x: Tensor, angle: Tensor, flip: Tensor
     """ρ(angle, flip) x where every column [P, dim] has its own angle and flip, the same for all of a copy."""
     parts = []
     for b in field_type.blocks:
-        columns = slice(b.start, b.start + b.multiplicity)
-        block = FieldType(field_type.group, [(b.irrep, 1)])
-        copies = torch.stack([x[:, b.start + i * b.multiplicity :][:, : b.multiplicity] for i in range(b.irrep.dim)], 2)
-        moved = carry(block, copies, angle[:, columns], None if flip is None else flip[:, columns])
-        parts.append(moved.transpose(1, 2).flatten(1))
+        part, order = x[:, b.start : b.stop], b.irrep.frequency
+        copies = slice(b.start, b.start + b.multiplicity)
+        at, sign = angle[:, copies], None if flip is None else flip[:, copies]
+        cos = torch.cos(order * at)
+        if b.irrep.dim == 1:
+            part = part * cos if order else part
+            parts.append(part * sign if b.irrep.parity and sign is not None else part)
+            continue
+        sin = torch.sin(order * at)
+        first, second = part[:, : b.multiplicity], part[:, b.multiplicity :]
+        second = second if sign is None else second * sign
+        parts += [cos * first - sin * second, sin * first + cos * second]
     return torch.cat(parts, 1)
