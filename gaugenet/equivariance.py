@@ -28,12 +28,17 @@ class EquivarianceReport:
     """How much is at stake: max |h·f(x) − f(x)| over max |f(x)|. Where the output is invariant, its change when the
     logarithmic maps are turned and the transporters are not, or when vertices exchange what a gauge changes of x."""
     tolerance: float
+    """Largest error that passes."""
     group: str
+    """From which the gauges were drawn."""
     in_type: str
+    """Field type of the input, as a person writes it."""
     out_type: str
+    """Field type of the output."""
 
     @property
     def passed(self) -> bool:
+        """Whether the error is within the tolerance. See `conclusive`, too."""
         return self.error <= self.tolerance
 
     @property
@@ -54,7 +59,13 @@ class EquivarianceReport:
 def random_gauge(
     group: StructureGroup | str, geometry: MeshGeometry, generator: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """A different random element of the group at every target: angle [V] in radians, flip [V] of ±1."""
+    """A different random element of the group at every target: angle [V] in radians, flip [V] of ±1.
+
+    Args:
+        group: or its name.
+        geometry: says how many targets there are, on which device and in which dtype.
+        generator: for the random elements.
+    """
     return _random_elements(group, geometry.n_vertices, geometry, generator)
 
 
@@ -105,6 +116,7 @@ def audit(
         in_type, out_type: how input and output transform; of one structure group.
         geometry: a surface in a gauge that the group admits; its dtype is the dtype of the test.
         trials: how many random inputs and gauges, at least 1.
+        seed: of inputs, gauges and noise.
         randomize: first add noise to every parameter of the copy, so that biases which start at zero hide no error.
         tolerance: for `EquivarianceReport.passed`; by default 1e-12 in float64 and 1e-5 in float32.
 

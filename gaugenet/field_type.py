@@ -52,6 +52,13 @@ class FieldType:
     component-major, copy ``j * M + c`` being occurrence j of copy c.
 
     Two field types are equal when they print alike. ``FieldType.parse(str(t)) == t``.
+
+    Args:
+        group: the structure group, or its name.
+        terms: (representation, multiplicity) in column order; a representation may be given by its name.
+
+    Raises:
+        ValueError: the group does not have a representation, a multiplicity is below 1, or there is no term.
     """
 
     group: StructureGroup
@@ -59,18 +66,13 @@ class FieldType:
     blocks: tuple[Block, ...]
     """One per irrep of each term, in column order."""
     dim: int
+    """Number of columns."""
     transport_blocks: tuple[tuple[int, int, int, int], ...]
     """(order, parity, dim, multiplicity) of every block, as the operator's kernels take them."""
     invariant: tuple[slice, ...]
     """Column ranges that no gauge changes (even blocks of frequency 0): where a bias may be added."""
 
     def __init__(self, group: StructureGroup | str, terms: Iterable[tuple[str | Irrep | Representation, int]]) -> None:
-        """``terms`` are (representation, multiplicity) in column order; a representation may be given by its
-        name.
-
-        Raises ValueError for a representation the group does not have, a multiplicity below 1, or no term at
-        all.
-        """
         self.group = StructureGroup.parse(group)
         found_terms: list[Term] = []
         blocks: list[Block] = []

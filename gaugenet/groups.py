@@ -86,6 +86,7 @@ class StructureGroup:
 
     @property
     def is_continuous(self) -> bool:
+        """Whether it is SO(2) or O(2)."""
         return self.rotation_order == 0
 
     @property

@@ -24,7 +24,9 @@ class ConvEdges:
     """The edges of one convolution, in both directions, with what the operator reads on each. Build with `from_csr`."""
 
     n_source: int
+    """S."""
     n_target: int
+    """T."""
     row_ptr: Tensor
     """int32 [T + 1]"""
     source: Tensor
@@ -120,6 +122,7 @@ class ConvEdges:
 
     @property
     def n_edges(self) -> int:
+        """E."""
         return self.source.shape[0]
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> ConvEdges:

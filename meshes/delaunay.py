@@ -29,7 +29,7 @@ def intrinsic_delaunay(mesh: TriangleMesh) -> TriangleMesh:
 
     Vertices, their positions and their labels stay; faces, edge lengths and gluing are others. New edges are geodesics
     across old faces, so a face may use a vertex twice and is in general not flat in space: only the gluing and the
-    lengths say what the surface is. Distances in `polyhedral` mode do not change; the `smooth` mode, areas, quadrature
+    lengths say what the surface is. Distances in polyhedral mode do not change; the smooth mode, areas, quadrature
     weights and whatever is computed from faces in space do. Boundary edges are not flipped. It works on every surface,
     one-sided ones and those of edge lengths alone included.
 

@@ -92,18 +92,22 @@ class MeshGeometry:
 
     @property
     def n_edges(self) -> int:
+        """E."""
         return self.source.shape[0]
 
     @property
     def n_meshes(self) -> int:
+        """M, the number of surfaces in the union."""
         return self.mesh_ptr.shape[0] - 1
 
     @property
     def dtype(self) -> torch.dtype:
+        """Of all real tensors."""
         return self.r.dtype
 
     @property
     def device(self) -> torch.device:
+        """Of all tensors."""
         return self.r.device
 
     def __repr__(self) -> str:

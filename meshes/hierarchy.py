@@ -67,10 +67,12 @@ class Hierarchy:
 
     @property
     def dtype(self) -> torch.dtype:
+        """Of all real tensors."""
         return self.levels[0].dtype
 
     @property
     def device(self) -> torch.device:
+        """Of all tensors."""
         return self.levels[0].device
 
     @property
@@ -88,6 +90,7 @@ class Hierarchy:
 
     @property
     def has_flips(self) -> bool:
+        """Whether a transporter within or between levels has a flip."""
         return any(g.has_flips for g in self.geometries)
 
     @property

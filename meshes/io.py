@@ -37,6 +37,7 @@ def load_mesh(path: str | PathLike[str], *, merge_vertices: bool | None = None) 
     in its order, each moved to its place.
 
     Args:
+        path: of the file; its suffix says what it is (`SUFFIXES`).
         merge_vertices: True merges vertices at exactly the same position, False never does. None does so in
             formats that cannot share a vertex between faces of different normal or texture (STL, GLB, glTF),
             and elsewhere for a triangle soup only.
@@ -52,6 +53,12 @@ def load_mesh(path: str | PathLike[str], *, merge_vertices: bool | None = None) 
         raise MeshError("there is no such file", "check the path", name)
     if not file.is_file():
         raise MeshError("this is not a file", f"give one mesh file ({' '.join(SUFFIXES)})", name)
+    if suffix == ".xyz":
+        raise MeshError(
+            "a file of type '.xyz' holds points without faces",
+            "read it with gaugenet.load_point_cloud, and lay a surface through it with gaugenet.mesh_from_points",
+            name,
+        )
     if suffix not in SUFFIXES:
         raise MeshError(
             f"files of type {suffix or 'without suffix'!r} are not read",
@@ -100,6 +107,7 @@ def save_ply(
     """Write a binary PLY; the file appears complete or not at all.
 
     Args:
+        path: of the file to write.
         vertices: [V, 3], written as float64.
         faces: [F, 3] vertex indices.
         colors: [V, 3] red, green, blue of each vertex, 0 to 255.

@@ -26,6 +26,7 @@ class Repair:
     kind: str
     """Short name, e.g. ``"duplicate faces dropped"``."""
     count: int
+    """How many of them."""
     remedy: str = ""
     """What a person may do about it in the file itself; empty where nothing need be done."""
 
@@ -39,7 +40,7 @@ class TriangleMesh:
 
     Half-edge ``3 f + k`` runs from corner ``k`` to corner ``(k + 1) % 3`` of face ``f``. The surface is what
     the half-edges are glued to, never what vertex pairs suggest, so one-vertex tori and immersed surfaces are
-    exact. Every edge has at most two faces and the faces at every vertex form one fan (`meshes.repair` splits
+    exact. Every edge has at most two faces and the faces at every vertex form one fan (`gaugenet.meshes.repair` splits
     what does not).
 
     Arrays are numpy and must not be edited in place.
@@ -55,6 +56,7 @@ class TriangleMesh:
     """[3 F] True where the two faces wind differently across the edge (tail glued to tail). All False on a
     surface that could be oriented; some True exactly on non-orientable components."""
     n_vertices: int
+    """V, those that no face uses included."""
     vertices: NDArray[np.float64] | None = None
     """[V, 3] positions in the unit of the file; None for an intrinsic surface."""
     file_vertex: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
@@ -66,13 +68,16 @@ class TriangleMesh:
     face_of_file: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     """[F_file] the mesh face that stands for each of the file's triangles; -1 where it was dropped and has no twin."""
     report: tuple[Repair, ...] = ()
+    """What was changed, or noticed and kept, on the way from the file."""
     name: str = ""
+    """Stands in errors: the path of the file, where there is one."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {self.n_vertices:,} vertices, {self.n_faces:,} faces)"
 
     @property
     def n_faces(self) -> int:
+        """F."""
         return len(self.faces)
 
     def vertex_labels_from_file(self, labels: ArrayLike) -> NDArray[Any]:

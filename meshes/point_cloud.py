@@ -51,7 +51,7 @@ def point_cloud_geometry(
         points: [N, 3] positions in any unit.
         neighborhood: `Nearest(k)` or `Radius(...)`.
         normals: see `mesh_from_points`.
-        options: further arguments of `gaugenet.meshes.precompute.compute_geometry`: `dtype`, `frame_direction`, ...
+        options: further arguments of `gaugenet.meshes.precompute.compute_geometry`: dtype, frame_direction, ...
 
     Raises:
         MeshError: the points are no surface. ValueError: another argument is wrong.

@@ -22,6 +22,9 @@ def load_point_cloud(path: str | PathLike[str]) -> tuple[Floats, Floats | None]:
     PLY (``x y z``, ``nx ny nz``), OBJ (``v``, ``vn``), XYZ or TXT (three or six numbers a line, maybe more) or npz with
     arrays ``points`` or ``v`` [N, 3] and maybe ``normals`` [N, 3].
 
+    Args:
+        path: of the file; its suffix says which of these it is.
+
     Returns:
         points [N, 3] float64 in the order of the file; normals [N, 3] or None. Not checked: that is done by
         `gaugenet.meshes.point_cloud.mesh_from_points`.

@@ -61,7 +61,7 @@ def compute_geometry(
             gauge (flat icosahedron: C6).
         handedness: [V] of ±1 relative to the default (the winding of the vertex's first face). -1 reflects
             the frame about its x axis.
-        reference: (half-edge [V] int64, angle [V] radians): the x axis of vertex v is at `angle` (scaled, in
+        reference: (half-edge [V] int64, angle [V] radians): the x axis of vertex v is at that angle (scaled, in
             the handedness of v) from half-edge ``halfedge[v]``, which must start at v; a negative half-edge
             keeps the default, the first edge of the fan. For gauges known in closed form.
         frame_direction: [V, 3] vectors in space; the x axis is along their projection. Where nothing is left

@@ -184,6 +184,10 @@ SURFACES: dict[str, Callable[..., Shape]] = {
 def named_surface(name: str, **options: Any) -> Shape:
     """The surface of that name, e.g. ``named_surface("torus", jitter=0.2, seed=1)``.
 
+    Args:
+        name: a key of `SURFACES`, e.g. "sphere".
+        options: those of the function there; an error lists them.
+
     Raises:
         ValueError: there is no such surface, or it has no such option.
     """

@@ -205,6 +205,16 @@ def profile(
     )
 
 
+@app.command()
+def docs(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the pages.")] = Path("reference"),
+) -> None:
+    """Write the reference of all public names, from their docstrings: reference.md and reference.html."""
+    from gaugenet.cli.docs import run_docs
+
+    run_docs(out)
+
+
 @app.command("config")
 def print_config(config: ConfigFile = None, set_: Assignments = []) -> None:  # noqa: B006
     """Print all settings as a TOML file, each with its meaning."""

@@ -24,6 +24,7 @@ class BatchNorm(nn.Module):
     Args:
         field_type: of input and output.
         momentum: m, in (0, 1].
+        eps: ε, keeps the root away from 0.
 
     Raises:
         ValueError: the momentum is out of its range.

@@ -30,9 +30,13 @@ def make_nonlinearity(
 ) -> nn.Module:
     """The non-linearity of that name, from `field_type` to itself.
 
-    - "gated", "norm", "tensor-product": `GatedNonlinearity`, `NormNonlinearity`, `TensorProductNonlinearity`.
-    - "regular": `RegularNonlinearity`, regular, quotient and trivial fields; `n_samples` for continuous groups only.
-    - "sign": `SignNonlinearity`, one-dimensional irreps.
+    Args:
+        kind: "gated" (`GatedNonlinearity`), "norm" (`NormNonlinearity`) or "tensor-product"
+            (`TensorProductNonlinearity`) for any field type; "regular" (`RegularNonlinearity`) for regular, quotient and
+            trivial fields; "sign" (`SignNonlinearity`) for one-dimensional irreps.
+        field_type: of input and output.
+        n_samples: of "regular", for continuous groups only.
+        generator: for the initial weights, where there are any.
 
     Raises:
         ValueError: the name is not known, or the field type is not one that the non-linearity can act on.
@@ -51,8 +55,12 @@ def make_nonlinearity(
 
 
 def make_normalization(kind: str, field_type: FieldType) -> nn.Module:
-    """The normalisation of that name: "field" (`FieldNorm`), "group" (`GroupNorm`), "instance" (`InstanceNorm`, which
-    is called with the geometry as well), "batch" (`BatchNorm`), or "none".
+    """The normalisation of that name.
+
+    Args:
+        kind: "field" (`FieldNorm`), "group" (`GroupNorm`), "instance" (`InstanceNorm`, which is called with the geometry
+            as well), "batch" (`BatchNorm`), or "none".
+        field_type: of input and output.
 
     Raises:
         ValueError: the name is not known.

@@ -72,6 +72,12 @@ class Gradient(DifferentialOperator):
 
     J needs an orientation: where the group has reflections, the rotated gradient is one of pseudo-scalars (stream
     functions). Input [V, n], output [V, 2 n]: n x components, then n y components (`tangent_type`).
+
+    Args:
+        group: the structure group G, or its name.
+        n: how many fields.
+        rotated: whether J∇ instead.
+        degree: of the polynomial, 1 or 2 (`DifferentialOperator`).
     """
 
     def __init__(self, group: str | StructureGroup, n: int = 1, *, rotated: bool = False, degree: int = 2) -> None:
@@ -86,7 +92,13 @@ class Gradient(DifferentialOperator):
 
 
 class Divergence(DifferentialOperator):
-    """∇·X = ∂_x X_x + ∂_y X_y of n tangent vector fields: [V, 2 n] (`tangent_type`) → [V, n] scalars."""
+    """∇·X = ∂_x X_x + ∂_y X_y of n tangent vector fields: [V, 2 n] (`tangent_type`) → [V, n] scalars.
+
+    Args:
+        group: the structure group G, or its name.
+        n: how many fields.
+        degree: of the polynomial, 1 or 2 (`DifferentialOperator`).
+    """
 
     def __init__(self, group: str | StructureGroup, n: int = 1, *, degree: int = 2) -> None:
         first, second = _halves(n)
@@ -94,7 +106,13 @@ class Divergence(DifferentialOperator):
 
 
 class Curl(DifferentialOperator):
-    """∂_x X_y - ∂_y X_x of n tangent vector fields: [V, 2 n] (`tangent_type`) → [V, n] pseudo-scalars."""
+    """∂_x X_y - ∂_y X_x of n tangent vector fields: [V, 2 n] (`tangent_type`) → [V, n] pseudo-scalars.
+
+    Args:
+        group: the structure group G, or its name.
+        n: how many fields.
+        degree: of the polynomial, 1 or 2 (`DifferentialOperator`).
+    """
 
     def __init__(self, group: str | StructureGroup, n: int = 1, *, degree: int = 2) -> None:
         first, second = _halves(n)
@@ -104,7 +122,11 @@ class Curl(DifferentialOperator):
 
 class ConnectionLaplacian(DifferentialOperator):
     """Δf = (∇_x ∇_x + ∇_y ∇_y) f of any field: of scalars the Laplace-Beltrami operator (of negative spectrum), of
-    vectors the connection (rough, Bochner) Laplacian."""
+    vectors the connection (rough, Bochner) Laplacian.
+
+    Args:
+        field_type: of input and output.
+    """
 
     def __init__(self, field_type: FieldType) -> None:
         super().__init__(field_type, field_type, _on_derivatives({2: torch.eye(field_type.dim)}), 2)

@@ -23,6 +23,7 @@ class GroupNorm(nn.Module):
     Args:
         field_type: of input and output.
         groups: into how many groups the copies of each irrep are divided; it divides every multiplicity.
+        eps: ε, keeps the root away from 0.
 
     Raises:
         ValueError: a multiplicity is not divisible by the number of groups.

@@ -24,6 +24,7 @@ class InstanceNorm(nn.Module):
 
     Args:
         field_type: of input and output.
+        eps: ε, keeps the root away from 0.
     """
 
     def __init__(self, field_type: FieldType, *, eps: float = 1e-5) -> None:

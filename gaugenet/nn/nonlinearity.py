@@ -18,6 +18,10 @@ class GatedNonlinearity(nn.Module):
     x_0 are the invariant channels, x_b the copies of the other irreps, ι the `Invariants` of x; A, B, a, b are
     learned. Exactly equivariant for every group. Weiler et al. 2018 (3D Steerable CNNs, gated non-linearity) with
     gates from ι instead of extra scalar channels.
+
+    Args:
+        field_type: of input and output.
+        generator: for the initial weights.
     """
 
     def __init__(self, field_type: FieldType, *, generator: torch.Generator | None = None) -> None:
@@ -56,6 +60,10 @@ class NormNonlinearity(nn.Module):
     Worrall et al. 2017 (Harmonic Networks, eq. 12). Exactly equivariant for every group; on sign fields it is the
     sign-aware x/n · ReLU(n + b). Without ε a field that vanishes by symmetry would come out as b times the direction
     of its rounding errors, which no two gauges share; with it the map is smooth there and the error stays rounding.
+
+    Args:
+        field_type: of input and output.
+        eps: ε.
     """
 
     def __init__(self, field_type: FieldType, *, eps: float = 1e-5) -> None:

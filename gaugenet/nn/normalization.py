@@ -14,6 +14,10 @@ class FieldNorm(nn.Module):
     ‖x[p]‖ runs over all channels at one vertex and is invariant since representations are orthogonal; γ is one learned
     factor per copy of each irrep. No statistics over vertices: the value at a vertex depends on that vertex alone,
     whatever the batch. The mean is not subtracted: it would not be equivariant. Zhang and Sennrich 2019 (RMSNorm).
+
+    Args:
+        field_type: of input and output.
+        eps: ε, keeps the root away from 0.
     """
 
     def __init__(self, field_type: FieldType, *, eps: float = 1e-5) -> None:

@@ -30,6 +30,7 @@ class SignNonlinearity(nn.Module):
     Args:
         field_type: of one-dimensional irreps: trivial, sign, and those of frequency N/2 of C_N and D_N.
         activation: "elu", "relu", "silu" or "tanh".
+        eps: ε.
 
     Raises:
         ValueError: an irrep has two components, or the activation is not known.

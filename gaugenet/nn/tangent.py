@@ -12,6 +12,10 @@ def tangent_type(group: str | StructureGroup, n: int = 1) -> FieldType:
     The representation is g = R(a) diag(1, s) itself: frequency 1 where that is an irrep, and a sum of two
     one-dimensional irreps for C2 (-1, -1), D2, reflection (1, s) and trivial (1, 1). Columns are laid out
     alike for all.
+
+    Args:
+        group: G, or its name.
+        n: how many.
     """
     group = StructureGroup.parse(group)
     if group.rotation_order not in (1, 2):
@@ -23,11 +27,21 @@ def tangent_type(group: str | StructureGroup, n: int = 1) -> FieldType:
 
 
 def scalar_type(group: str | StructureGroup, n: int = 1) -> FieldType:
-    """n scalar fields, which no gauge transformation changes."""
+    """n scalar fields, which no gauge transformation changes.
+
+    Args:
+        group: G, or its name.
+        n: how many.
+    """
     return FieldType(StructureGroup.parse(group), [("0", n)])
 
 
 def pseudo_scalar_type(group: str | StructureGroup, n: int = 1) -> FieldType:
-    """n fields that a reflection negates, such as the curl of a vector field; scalars where G has no reflections."""
+    """n fields that a reflection negates, such as the curl of a vector field; scalars where G has no reflections.
+
+    Args:
+        group: G, or its name.
+        n: how many.
+    """
     group = StructureGroup.parse(group)
     return FieldType(group, [("0-" if group.has_reflections else "0", n)])
