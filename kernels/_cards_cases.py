@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from gaugenet.kernels import _triton_fused
 from gaugenet.kernels._reference import TransportBlock
 from gaugenet.kernels._triton_config import aggregate_config
-from gaugenet.kernels._triton_plan import contraction_plan
+from gaugenet.kernels._triton_plan import ContractionPlan, channel_tiles, contraction_plan
 
 TARGETS = {
     "sm_80": ("cuda", 80, 32),
@@ -37,39 +39,71 @@ class Launch:
     """Edges per target."""
     reverse: bool
     """The transposed operator: edges through an index, angles negated."""
+    fused: str = ""
+    """``"conv"`` or ``"weight_grad"``: that fused kernel; empty: the aggregation alone."""
+    group: int = 0
+    """Which launch of the fused kernel (`gaugenet.kernels._triton_fused.groups`)."""
+    ordered: bool = False
+    """Whether rows are visited in an order of their own."""
+
+    @property
+    def plan(self) -> ContractionPlan:
+        return contraction_plan(self.in_blocks, self.out_blocks, "post" in self.geometry, "post_flip" in self.geometry)
+
+    @property
+    def width(self) -> int:
+        """Columns of x."""
+        return sum(b.width for b in self.in_blocks)
 
     def kernel(self, target: str) -> str:
-        """Its name in `gaugenet.kernels._triton_kernels`."""
+        """Its name in `gaugenet.kernels._triton_kernels` or `gaugenet.kernels._triton_fused_kernels`."""
+        if self.fused:
+            return {"conv": "fused", "weight_grad": "fused_weight_grad"}[self.fused]
         return "aggregate_dot" if "BLOCK_K" in self.arguments(target)[1] else "aggregate"
 
     def arguments(self, target: str) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
         """Signature and constants of the kernel on a target, and the compiler's options."""
-        plan = contraction_plan(self.in_blocks, self.out_blocks, "post" in self.geometry, "post_flip" in self.geometry)
-        double = self.dtype == torch.float64
+        real = "*fp64" if self.dtype == torch.float64 else "*fp32"
+        types = dict.fromkeys(("row_ptr", "source_ptr", "edge_ptr", "order_ptr", "tiles_ptr", "pieces_ptr"), "*i32")
+        types |= dict.fromkeys(("x_ptr", "out_ptr", "grad_ptr"), "*" + _TYPE[self.dtype])
+        types |= dict.fromkeys(("sums_ptr", "scalars_ptr", "pre_ptr", "post_ptr", "packed_ptr", "partial_ptr"), real)
+        types |= dict.fromkeys(("pre_flip_ptr", "post_flip_ptr"), "*i8")
+        types |= dict.fromkeys(("first", "last", "n_target", "n_tiles", "c_in", "c_out", "n_scalars"), "i32")
+        types |= dict.fromkeys(("slice_length", "packed_size"), "i32")
+        present = {*(f"{g}_ptr" for g in self.geometry)}
+        present |= {"edge_ptr"} if self.reverse else set()
+        present |= {"order_ptr"} if self.ordered else set()
+        absent = {"edge_ptr", "order_ptr", "pre_ptr", "pre_flip_ptr", "post_ptr", "post_flip_ptr"} - present
+        shape, options = self._fused(target) if self.fused else self._aggregate(target)
+        constants = {**dict.fromkeys(sorted(absent)), **shape}
+        signature = {k: "constexpr" if k in absent else v for k, v in types.items()}
+        return signature | dict.fromkeys(constants, "constexpr"), constants, options
+
+    @property
+    def _pre_order(self) -> int:
+        return max(b.order for b in self.in_blocks) if "pre" in self.geometry else 0
+
+    def _aggregate(self, target: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        plan = self.plan
         config = aggregate_config(target, plan, self.in_blocks, self.n_scalars, self.dtype, self.degree)
-        storage, real = "*" + _TYPE[self.dtype], "*fp64" if double else "*fp32"
-        types = {"x_ptr": storage, "sums_ptr": real, "row_ptr": "*i32", "source_ptr": "*i32", "edge_ptr": "*i32"}
-        types |= {"scalars_ptr": real, "pre_ptr": real, "pre_flip_ptr": "*i8", "post_ptr": real, "post_flip_ptr": "*i8"}
-        types |= {
-            "tiles_ptr": "*i32",
-            "first": "i32",
-            "last": "i32",
-            "n_tiles": "i32",
-            "c_in": "i32",
-            "n_scalars": "i32",
-        }
-        present = {*(f"{g}_ptr" for g in self.geometry), *(["edge_ptr"] if self.reverse else [])}
-        absent = {"edge_ptr", "pre_ptr", "pre_flip_ptr", "post_ptr", "post_flip_ptr"} - present
-        constants: dict[str, Any] = dict.fromkeys(sorted(absent))
-        constants |= {
+        constants = {
             "TERMS": plan.term_mask,
-            "PRE_ORDER": max(b.order for b in self.in_blocks) if "pre" in self.geometry else 0,
+            "PRE_ORDER": self._pre_order,
             "POST_ORDER": plan.post_order,
             "CONJUGATE": self.reverse,
             **config.constants(plan),
         }
-        signature = {k: "constexpr" if k in absent else v for k, v in types.items()}
-        return signature | dict.fromkeys(constants, "constexpr"), constants, config.options
+        return constants, config.options
+
+    def _fused(self, target: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        plan = self.plan
+        config = _triton_fused.config(target, self.dtype, self.degree, gradient=self.fused == "weight_grad")
+        if config is None:
+            raise ValueError(f"{target} has no fused kernel for {self.name}")
+        group = _triton_fused.groups(plan, self.n_scalars, config)[self.group]
+        tiles = channel_tiles(self.in_blocks, config.block_c)
+        constants = _triton_fused.constants_of(config, group, plan, tiles, self.dtype, self._pre_order, self.reverse)
+        return constants, config.options
 
 
 def _field(max_order: int, multiplicity: int, odd: bool = False) -> tuple[TransportBlock, ...]:
@@ -96,7 +130,7 @@ def _launch(
     return Launch(label, dtype, field, field, n_scalars, frozenset(geometry.split()), degree, reverse)
 
 
-LAUNCHES = (
+_APART = (
     _launch("aligned", 1, 16, 2, "pre post"),
     _launch("aligned", 1, 32, 2, "pre post", torch.bfloat16),
     _launch("aligned", 2, 16, 3, "pre post"),
@@ -131,4 +165,32 @@ LAUNCHES = (
     _launch("aligned with flips", 2, 32, 3, "pre post post_flip", reverse=True, odd=True, degree=30),
     _launch("harmonic", 2, 32, 16, "pre", degree=30),
     _launch("harmonic", 2, 32, 16, "pre", torch.float16, degree=30),
+)
+
+
+def _with_fused(launches: tuple[Launch, ...]) -> tuple[Launch, ...]:
+    """The first and last launch of both fused kernels for the layers given, with an order of visiting."""
+    found = []
+    for launch in launches:
+        for kernel in ("conv", "weight_grad"):
+            config = _triton_fused.config("sm_90", launch.dtype, launch.degree, gradient=kernel == "weight_grad")
+            if config is None:
+                raise ValueError(f"no fused kernel for {launch.name}")
+            n = len(_triton_fused.groups(launch.plan, launch.n_scalars, config))
+            for group in sorted({0, n - 1}):
+                name = f"{launch.name}, {kernel} {group + 1} of {n}"
+                found.append(dataclasses.replace(launch, name=name, fused=kernel, group=group, ordered=True))
+    return tuple(found)
+
+
+LAUNCHES = _APART + _with_fused(
+    (
+        _launch("aligned", 2, 16, 3, "pre post"),
+        _launch("aligned", 2, 32, 3, "pre post"),
+        _launch("aligned", 2, 32, 3, "pre post", torch.bfloat16),
+        _launch("aligned", 1, 32, 2, "pre post", torch.float16),
+        _launch("aligned", 2, 5, 3, "pre post"),
+        _launch("aligned with flips", 2, 32, 3, "pre post post_flip", reverse=True, odd=True),
+        _launch("harmonic with flips", 2, 16, 16, "pre pre_flip", odd=True),
+    )
 )

@@ -1,26 +1,29 @@
-"""The operator on a GPU, version 0: aggregate a chunk of targets in a Triton kernel, contract it by matrix products.
+"""The operator on a GPU: aggregate in a Triton kernel, contract by matrix products.
 
     A[p, τ, b, :] = Σ_{e in row p} τ(e) scalars[e, b] Pre_e x[source_e],   out[p, columns] = A[p, terms] @ matrix
 
-(`gaugenet.kernels._triton_plan` has the terms and matrices.) A is bounded by the configuration, so nothing of size
-edges × channels is ever in memory. Sums and A are float32 (float64 for float64) whatever the storage of `x`; the
-products run at the precision of `torch.set_float32_matmul_precision`, whose default keeps equivariance at rounding. No
-atomics: every number is added up in an order fixed by the edges and the configuration.
+(`gaugenet.kernels._triton_plan` has the terms and matrices.) Here A is stored for a chunk of targets, bounded by the
+configuration, and contracted by the vendor's library; `gaugenet.kernels._triton_fused` contracts it in registers, and
+runs where that moves fewer bytes. Nothing of size edges × channels is ever in memory. Sums and A are float32 (float64
+for float64) whatever the storage of `x`; products of stored sums run at the precision of
+`torch.set_float32_matmul_precision`, whose default keeps equivariance at rounding. No atomics: every number is added up
+in an order fixed by the edges and the configuration.
 
 The aggregate has two forms, chosen by the mean number of edges per target: one edge after the other in registers, or
-matrix products over blocks of edges on tensor cores (tf32 in three passes for float32).
+matrix products over blocks of edges on tensor cores (tf32 in three passes for float32). Targets are visited in the
+order that the edges carry, so that neighbours share cache lines; sums over targets (the weight gradient) run in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
 
+from gaugenet.kernels import _triton_fused
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
-from gaugenet.kernels._triton_config import AggregateConfig, aggregate_config, architecture
+from gaugenet.kernels._triton_config import AggregateConfig, aggregate_config, architecture, on_device
 from gaugenet.kernels._triton_kernels import aggregate, aggregate_dot
 from gaugenet.kernels._triton_plan import ContractionPlan, channel_tiles, contraction_plan, packing, tile_table
 
@@ -29,12 +32,26 @@ Blocks = Sequence[TransportBlock]
 
 def conv(x: Tensor, weight: Tensor, edges: EdgeArrays, in_blocks: Blocks, out_blocks: Blocks) -> Tensor:
     """`gaugenet.kernels._reference.conv`, to rounding."""
-    return _run(x, weight, None, edges, in_blocks, out_blocks)[0]
+    plan, n_scalars = _plan(edges, in_blocks, out_blocks), edges.scalars.shape[1]
+    fused = _fused(x, edges, plan, gradient=False)
+    if fused is None:
+        return _run(x, weight, None, edges, in_blocks, out_blocks)[0]
+    packed = packing(plan, n_scalars, edges.scalars.dtype, x.device).pack(weight)
+    out = _empty((edges.row_ptr.shape[0] - 1, plan.c_out), x)
+    _triton_fused.conv(x.contiguous(), packed, edges, tuple(in_blocks), plan, fused, out)
+    return out
 
 
 def weight_grad(x: Tensor, grad: Tensor, edges: EdgeArrays, in_blocks: Blocks, out_blocks: Blocks) -> Tensor:
-    """`gaugenet.kernels._reference.weight_grad`, to rounding; the sums are aggregated again, chunk by chunk."""
-    return _run(x, None, grad, edges, in_blocks, out_blocks)[1]
+    """`gaugenet.kernels._reference.weight_grad`, to rounding; the sums are aggregated again."""
+    plan, n_scalars = _plan(edges, in_blocks, out_blocks), edges.scalars.shape[1]
+    fused = _fused(x, edges, plan, gradient=True)
+    if fused is None:
+        return _run(x, None, grad, edges, in_blocks, out_blocks)[1]
+    table = packing(plan, n_scalars, edges.scalars.dtype, x.device)
+    arguments = (edges, tuple(in_blocks), plan, fused, table, _empty)
+    total = table.unpack(_triton_fused.weight_grad(x.contiguous(), grad.contiguous(), *arguments))
+    return total.to(x.dtype).view(n_scalars, plan.c_out, plan.c_in)
 
 
 def backward(
@@ -46,14 +63,21 @@ def backward(
     in_blocks: Blocks,
     out_blocks: Blocks,
 ) -> tuple[Tensor, Tensor]:
-    """Both gradients. The sums over the reversed edges give the weight gradient too, as the transposed operator's, and
-    save one aggregation, unless its contraction costs more than that."""
+    """Both gradients. Where sums are stored, those over the reversed edges give the weight gradient too, as the
+    transposed operator's, and save one aggregation, unless its contraction costs more than that."""
     forward_plan, reverse_plan = _plan(edges, in_blocks, out_blocks), _plan(reverse, out_blocks, in_blocks)
-    if reverse_plan.multiply_adds > 1.25 * forward_plan.multiply_adds:
+    apart = reverse_plan.multiply_adds > 1.25 * forward_plan.multiply_adds
+    if apart or _fused(grad, reverse, reverse_plan, gradient=False) or _fused(x, edges, forward_plan, gradient=True):
         to_x = conv(grad, weight.mT, reverse, out_blocks, in_blocks)
         return to_x, weight_grad(x, grad, edges, in_blocks, out_blocks)
     to_x, transposed = _run(grad, weight.mT, x, reverse, out_blocks, in_blocks)
     return to_x, transposed.mT.contiguous()
+
+
+def _fused(x: Tensor, edges: EdgeArrays, plan: ContractionPlan, *, gradient: bool) -> _triton_fused.FusedConfig | None:
+    n_target, n_scalars = edges.row_ptr.shape[0] - 1, edges.scalars.shape[1]
+    sizes = (n_scalars, n_target, edges.source.shape[0])
+    return _triton_fused.choose(architecture(x.device), x.dtype, plan, *sizes, gradient=gradient)
 
 
 def _plan(edges: EdgeArrays, in_blocks: Blocks, out_blocks: Blocks) -> ContractionPlan:
@@ -85,7 +109,11 @@ def _run(
         if packed is not None:
             _contract(out[start:stop], chunk, packed, plan, n_scalars, table.offsets)
         if grad is not None:
-            _add_outer(total, chunk, grad[start:stop].to(dtype), plan, n_scalars, table.offsets)
+            here = grad[start:stop] if edges.order is None else grad.index_select(0, edges.order[start:stop])
+            _add_outer(total, chunk, here.to(dtype), plan, n_scalars, table.offsets)
+    if edges.order is not None and weight is not None:
+        visited, out = out, _empty(tuple(out.shape), x)
+        out.index_copy_(0, edges.order.long(), visited)
     to_weight = table.unpack(total).to(x.dtype) if grad is not None else total.to(x.dtype)
     return out, to_weight.view(n_scalars, plan.c_out, plan.c_in) if grad is not None else to_weight
 
@@ -135,10 +163,11 @@ def _aggregate(
     n_scalars = edges.scalars.shape[1]
     kernel = aggregate if config.dot is None else aggregate_dot
     n_programs = -(-(stop - start) // config.block_m) * -(-n_scalars // config.block_b) * len(tiles)
-    with _on(x.device):
+    with on_device(x.device):
         kernel[(n_programs,)](
             x,
             sums,
+            edges.order,
             edges.row_ptr,
             edges.source,
             edges.edge,
@@ -160,11 +189,6 @@ def _aggregate(
             **config.constants(plan),
             **config.options,
         )
-
-
-def _on(device: torch.device) -> AbstractContextManager[object]:
-    """Triton launches on the current device, which need not be that of the tensors."""
-    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _empty(shape: tuple[int, ...], like: Tensor) -> Tensor:

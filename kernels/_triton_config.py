@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -85,6 +86,19 @@ def architecture(device: torch.device) -> str:
     return f"sm_{properties.major}{properties.minor}"
 
 
+def table_of(arch: str) -> dict[str, Any]:
+    """The entry of an architecture in `configs/aggregate.json`: of the longest prefix of its name, or the default."""
+    tables = table("aggregate")
+    known = [name for name in tables if arch.startswith(name) and name != "about"]
+    entry: dict[str, Any] = tables[max(known, key=len, default="default")]
+    return entry
+
+
+def on_device(device: torch.device) -> AbstractContextManager[object]:
+    """Triton launches on the current device, which need not be that of the tensors."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+
+
 @functools.lru_cache(maxsize=256)
 def aggregate_config(
     arch: str,
@@ -94,13 +108,8 @@ def aggregate_config(
     dtype: torch.dtype,
     degree: int,
 ) -> AggregateConfig:
-    """The shape for one layer and its edges per target, rounded.
-
-    It is read from the entry of the architecture, or of the longest prefix of its name, or the default.
-    """
-    tables = table("aggregate")
-    known = [name for name in tables if arch.startswith(name) and name != "about"]
-    entry = tables[max(known, key=len, default="default")]
+    """The shape for one layer and its edges per target, rounded."""
+    entry = table_of(arch)
     block_c = 32 if _padded(in_blocks, 32) <= 1.25 * _padded(in_blocks, 16) else 16
     align = alignment(channel_tiles(in_blocks, block_c), plan.c_in, VECTOR_BYTES // dtype.itemsize)
     n_terms = max(len(plan.terms), 1)

@@ -94,8 +94,32 @@ def _terms(
 
 
 @triton.jit
+def load_tile(tiles_ptr, tile, ALIGN: tl.constexpr):
+    """Rotation, columns and widths of one channel tile of `gaugenet.kernels._triton_plan`."""
+    tile_ptr = tiles_ptr + tile * 8
+    rotation = (tl.load(tile_ptr), tl.load(tile_ptr + 1), tl.load(tile_ptr + 2), tl.load(tile_ptr + 3))
+    column_a = tl.multiple_of(tl.load(tile_ptr + 4), ALIGN)
+    column_b = tl.multiple_of(tl.load(tile_ptr + 5), ALIGN)
+    width_a = tl.multiple_of(tl.load(tile_ptr + 6), ALIGN)
+    width_b = tl.multiple_of(tl.load(tile_ptr + 7), ALIGN)
+    return rotation, column_a, column_b, width_a, width_b
+
+
+@triton.jit
+def load_rows(row_ptr, order_ptr, slot, alive):
+    """Target of each slot, its first edge and its number of edges; slots count targets in the order of visiting."""
+    p = slot
+    if order_ptr is not None:
+        p = tl.load(order_ptr + slot, mask=alive, other=0)
+    begin = tl.load(row_ptr + p, mask=alive, other=0)
+    degree = tl.load(row_ptr + p + 1, mask=alive, other=0) - begin
+    return p, begin, degree
+
+
+@triton.jit
 def _program(
     row_ptr,
+    order_ptr,
     tiles_ptr,
     first,
     last,
@@ -105,27 +129,19 @@ def _program(
     BLOCK_M: tl.constexpr,
     BLOCK_B: tl.constexpr,
 ):
-    """What this program does: its channel tile, first scalar and targets."""
+    """What this program does: its channel tile, first scalar, slots and the edges of their targets."""
     pid = tl.program_id(0)
-    tile_ptr = tiles_ptr + (pid % n_tiles) * 8
-    rotation = (tl.load(tile_ptr), tl.load(tile_ptr + 1), tl.load(tile_ptr + 2), tl.load(tile_ptr + 3))
-    column_a = tl.multiple_of(tl.load(tile_ptr + 4), ALIGN)
-    column_b = tl.multiple_of(tl.load(tile_ptr + 5), ALIGN)
-    width_a = tl.multiple_of(tl.load(tile_ptr + 6), ALIGN)
-    width_b = tl.multiple_of(tl.load(tile_ptr + 7), ALIGN)
+    rotation, column_a, column_b, width_a, width_b = load_tile(tiles_ptr, pid % n_tiles, ALIGN)
     n_groups = (n_scalars + BLOCK_B - 1) // BLOCK_B
     scalar = (pid // n_tiles % n_groups) * BLOCK_B
-    p = first + (pid // n_tiles // n_groups) * BLOCK_M + tl.arange(0, BLOCK_M)
-    begin = tl.load(row_ptr + p, mask=p < last, other=0)
-    degree = tl.load(row_ptr + p + 1, mask=p < last, other=0) - begin
-    return rotation, column_a, column_b, width_a, width_b, scalar, p, begin, degree
+    slot = first + (pid // n_tiles // n_groups) * BLOCK_M + tl.arange(0, BLOCK_M)
+    _, begin, degree = load_rows(row_ptr, order_ptr, slot, slot < last)
+    return rotation, column_a, column_b, width_a, width_b, scalar, slot, begin, degree
 
 
-@triton.jit(do_not_specialize=["first", "last"])
-def aggregate(
+@triton.jit
+def add_up(
     x_ptr,
-    sums_ptr,
-    row_ptr,
     source_ptr,
     edge_ptr,
     scalars_ptr,
@@ -133,10 +149,15 @@ def aggregate(
     pre_flip_ptr,
     post_ptr,
     post_flip_ptr,
-    tiles_ptr,
-    first,
-    last,
-    n_tiles,
+    rotation,
+    column_a,
+    column_b,
+    in_a,
+    in_b,
+    c,
+    scalar,
+    begin,
+    degree,
     c_in,
     n_scalars,
     TERMS: tl.constexpr,
@@ -148,30 +169,19 @@ def aggregate(
     BLOCK_C: tl.constexpr,
     BLOCK_B: tl.constexpr,
 ):
-    """sums[p - first, τ, b, :] = Σ_{e in row p} τ(e) scalars[e, b] Pre_e x[source_e] for first <= p < last.
+    """Σ_e τ(e) scalars[e, b] Pre_e x[source_e] for BLOCK_M rows, two ranges of BLOCK_C columns, BLOCK_B scalars and all
+    TERMS, as a tuple: number 2 (t BLOCK_B + s) is term t with scalar s of the first range, the next one of the second.
 
-    One program: BLOCK_M targets, BLOCK_B scalars, one channel tile of `gaugenet.kernels._triton_plan`, all terms. Its
-    sums stay in registers, in the dtype of `scalars`, and are written once. Each is added up in the order of the edges.
+    Each is added up in registers, in the order of the edges and in the dtype of `scalars`.
     """
     ACC: tl.constexpr = scalars_ptr.dtype.element_ty
-    rotation, column_a, column_b, width_a, width_b, scalar, p, begin, degree = _program(
-        row_ptr, tiles_ptr, first, last, n_tiles, n_scalars, ALIGN, BLOCK_M, BLOCK_B
-    )
-    alive = p < last
-    c = tl.arange(0, BLOCK_C)
-    in_a = c < width_a
-    in_b = c < width_b
     # a vector, because the interpreter of 3.9 turns a boolean into an integer when it splats it
     left = n_scalars - scalar + tl.full((BLOCK_M,), 0, tl.int32)
-    begin = tl.load(row_ptr + p, mask=alive, other=0)
-    degree = tl.load(row_ptr + p + 1, mask=alive, other=0) - begin
-    sums_a = ()
-    sums_b = ()
+    sums = ()
     for code in tl.static_range(4 * POST_ORDER + 4):
         if (TERMS >> code) & 1:
-            for _ in tl.static_range(BLOCK_B):
-                sums_a = sums_a + (tl.full((BLOCK_M, BLOCK_C), 0, ACC),)
-                sums_b = sums_b + (tl.full((BLOCK_M, BLOCK_C), 0, ACC),)
+            for _ in tl.static_range(2 * BLOCK_B):
+                sums = sums + (tl.full((BLOCK_M, BLOCK_C), 0, ACC),)
     for j in range(0, tl.max(degree, 0)):
         here = j < degree
         e = begin + j
@@ -195,28 +205,101 @@ def aggregate(
             known = here & (s < left)
             weights = weights + (tl.load(scalars_ptr + e * n_scalars + scalar + s, mask=known, other=0),)
         terms = _terms(post_ptr, post_flip_ptr, e, here, TERMS, POST_ORDER, CONJUGATE, ACC)
-        added_a = ()
-        added_b = ()
+        added = ()
         for t in tl.static_range(len(terms)):
             for s in tl.static_range(BLOCK_B):
                 factor = (terms[t] * weights[s])[:, None]
-                added_a = added_a + (sums_a[len(added_a)] + factor * moved_a,)
-                added_b = added_b + (sums_b[len(added_b)] + factor * moved_b,)
-        sums_a = added_a
-        sums_b = added_b
+                added = added + (sums[len(added)] + factor * moved_a,)
+                added = added + (sums[len(added)] + factor * moved_b,)
+        sums = added
+    return sums
+
+
+@triton.jit(do_not_specialize=["first", "last"])
+def aggregate(
+    x_ptr,
+    sums_ptr,
+    order_ptr,
+    row_ptr,
+    source_ptr,
+    edge_ptr,
+    scalars_ptr,
+    pre_ptr,
+    pre_flip_ptr,
+    post_ptr,
+    post_flip_ptr,
+    tiles_ptr,
+    first,
+    last,
+    n_tiles,
+    c_in,
+    n_scalars,
+    TERMS: tl.constexpr,
+    PRE_ORDER: tl.constexpr,
+    POST_ORDER: tl.constexpr,
+    CONJUGATE: tl.constexpr,
+    ALIGN: tl.constexpr,
+    BLOCK_M: tl.constexpr,
+    BLOCK_C: tl.constexpr,
+    BLOCK_B: tl.constexpr,
+):
+    """sums[slot - first, τ, b, :] = Σ_{e in row p} τ(e) scalars[e, b] Pre_e x[source_e], p = order[slot], for
+    first <= slot < last.
+
+    One program: BLOCK_M targets, BLOCK_B scalars, one channel tile of `gaugenet.kernels._triton_plan`, all terms. Its
+    sums stay in registers, in the dtype of `scalars`, and are written once. Each is added up in the order of the edges.
+    """
+    rotation, column_a, column_b, width_a, width_b, scalar, slot, begin, degree = _program(
+        row_ptr, order_ptr, tiles_ptr, first, last, n_tiles, n_scalars, ALIGN, BLOCK_M, BLOCK_B
+    )
+    c = tl.arange(0, BLOCK_C)
+    in_a = c < width_a
+    in_b = c < width_b
+    sums = add_up(
+        x_ptr,
+        source_ptr,
+        edge_ptr,
+        scalars_ptr,
+        pre_ptr,
+        pre_flip_ptr,
+        post_ptr,
+        post_flip_ptr,
+        rotation,
+        column_a,
+        column_b,
+        in_a,
+        in_b,
+        c,
+        scalar,
+        begin,
+        degree,
+        c_in,
+        n_scalars,
+        TERMS,
+        PRE_ORDER,
+        POST_ORDER,
+        CONJUGATE,
+        ALIGN,
+        BLOCK_M,
+        BLOCK_C,
+        BLOCK_B,
+    )
+    left = n_scalars - scalar + tl.full((BLOCK_M,), 0, tl.int32)
     # int64: a chunk of targets times its sums can pass 2^31 where one row is very long
-    sums_row = sums_ptr + (p - first).to(tl.int64)[:, None] * (len(sums_a) // BLOCK_B * n_scalars * c_in) + c[None, :]
-    for i in tl.static_range(len(sums_a)):
-        known = (alive & (i % BLOCK_B < left))[:, None]
+    n_sums: tl.constexpr = len(sums) // 2
+    sums_row = sums_ptr + (slot - first).to(tl.int64)[:, None] * (n_sums // BLOCK_B * n_scalars * c_in) + c[None, :]
+    for i in tl.static_range(n_sums):
+        known = ((slot < last) & (i % BLOCK_B < left))[:, None]
         offset = tl.multiple_of((i // BLOCK_B * n_scalars + scalar + i % BLOCK_B) * c_in, ALIGN)
-        tl.store(sums_row + offset + column_a, sums_a[i], mask=known & in_a[None, :])
-        tl.store(sums_row + offset + column_b, sums_b[i], mask=known & in_b[None, :])
+        tl.store(sums_row + offset + column_a, sums[2 * i], mask=known & in_a[None, :])
+        tl.store(sums_row + offset + column_b, sums[2 * i + 1], mask=known & in_b[None, :])
 
 
 @triton.jit(do_not_specialize=["first", "last"])
 def aggregate_dot(
     x_ptr,
     sums_ptr,
+    order_ptr,
     row_ptr,
     source_ptr,
     edge_ptr,
@@ -247,8 +330,8 @@ def aggregate_dot(
     """The same sums for many edges per target: the scaled terms of BLOCK_K edges, a matrix of ROWS >= N_TERMS · BLOCK_B
     rows, times their transported sources. Never in float64.
     """
-    rotation, column_a, column_b, width_a, width_b, scalar, p, begin, degree = _program(
-        row_ptr, tiles_ptr, first, last, n_tiles, n_scalars, ALIGN, BLOCK_M, BLOCK_B
+    rotation, column_a, column_b, width_a, width_b, scalar, slot, begin, degree = _program(
+        row_ptr, order_ptr, tiles_ptr, first, last, n_tiles, n_scalars, ALIGN, BLOCK_M, BLOCK_B
     )
     c = tl.arange(0, BLOCK_C)
     in_a = (c < width_a)[None, None, :]
@@ -286,9 +369,9 @@ def aggregate_dot(
         factors = factors * turned
         sums_a = tl.dot(factors, moved_a, sums_a, input_precision=PRECISION)
         sums_b = tl.dot(factors, moved_b, sums_b, input_precision=PRECISION)
-    targets = (p - first).to(tl.int64)[:, None, None] * (N_TERMS * n_scalars * c_in)
+    targets = (slot - first).to(tl.int64)[:, None, None] * (N_TERMS * n_scalars * c_in)
     offset = tl.multiple_of((term_of * n_scalars + scalar_of) * c_in, ALIGN)
     sums_row = sums_ptr + targets + offset[None, :, None] + c[None, None, :]
-    known = (p < last)[:, None, None] & used[None, :, None]
+    known = (slot < last)[:, None, None] & used[None, :, None]
     tl.store(sums_row + column_a, sums_a, mask=known & in_a)
     tl.store(sums_row + column_b, sums_b, mask=known & in_b)

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import argparse
 import collections
+import itertools
 import json
+import multiprocessing
 import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +37,14 @@ def compile_card(launch: Launch, target: str) -> Card:
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from gaugenet.kernels import _triton_kernels
+    from gaugenet.kernels import _triton_fused_kernels, _triton_kernels
 
     signature, constants, options = launch.arguments(target)
     warps = options["num_warps"]
-    kernel = getattr(_triton_kernels, launch.kernel(target))
+    kernel = getattr(_triton_fused_kernels if launch.fused else _triton_kernels, launch.kernel(target))
     names = list(kernel.arg_names)
-    aligned = [n for n in names if signature[n].startswith("*")] + ["c_in"] * (launch_width(launch) % 16 == 0)
+    widths = {"c_in": launch.width, "c_out": launch.plan.c_out, "slice_length": constants["BLOCK_M"]}
+    aligned = [n for n in names if signature[n].startswith("*") or widths.get(n, 1) % 16 == 0]
     source = ASTSource(
         fn=kernel,
         signature={name: signature[name] for name in names},
@@ -53,11 +57,6 @@ def compile_card(launch: Launch, target: str) -> Card:
     if target.startswith("sm"):
         return card | _nvidia(compiled.asm["cubin"], warps, compiled.metadata.shared, target)
     return card | _amd(compiled.asm["amdgcn"])
-
-
-def launch_width(launch: Launch) -> int:
-    """Columns of x."""
-    return sum(b.width for b in launch.in_blocks)
 
 
 def _nvidia(cubin: bytes, warps: int, shared: int, target: str) -> Card:
@@ -74,6 +73,8 @@ def _nvidia(cubin: bytes, warps: int, shared: int, target: str) -> Card:
         raise ValueError(f"cuobjdump printed no resource usage:\n{usage}")
     registers = int(found[1])
     count = instructions(sass)
+    # those that keep account of tensor memory add nothing up
+    shared_atomics = 0 if _sum(count, r"UTCATOMSWS\b") else _sum(count, r"ATOMS\b")
     return {
         "registers": registers,
         "occupancy": occupancy(registers, warps, shared, target),
@@ -84,7 +85,7 @@ def _nvidia(cubin: bytes, warps: int, shared: int, target: str) -> Card:
         "loads_128": _sum(count, r"LDG(STS)?\b.*\.128"),
         "stores": _sum(count, r"STG\b"),
         "stores_128": _sum(count, r"STG\b.*\.128"),
-        "atomics": _sum(count, r"(ATOM|ATOMG|ATOMS|RED|REDG)\b"),
+        "atomics": shared_atomics + _sum(count, r"(ATOM|ATOMG|RED|REDG)\b"),
         "instructions": sum(count.values()),
     }
 
@@ -170,19 +171,25 @@ def load(version: str) -> dict[str, Card] | None:
     return cards
 
 
-def compile_all(targets: Iterable[str] = TARGETS, launches: Iterable[Launch] = LAUNCHES) -> dict[str, Card]:
-    """Cards by ``"kernel | launch | target"``."""
-    cards = {}
-    for launch in launches:
-        for target in targets:
-            cards[f"{launch.kernel(target)} | {launch.name} | {target}"] = compile_card(launch, target)
-    return cards
+def compile_all(
+    targets: Iterable[str] = TARGETS, launches: Iterable[Launch] = LAUNCHES, jobs: int = 1
+) -> dict[str, Card]:
+    """Cards by ``"kernel | launch | target"``, compiled by `jobs` processes."""
+    cases = [(launch, target) for launch in launches for target in targets]
+    keys = [f"{launch.kernel(target)} | {launch.name} | {target}" for launch, target in cases]
+    if jobs == 1:
+        return dict(zip(keys, itertools.starmap(compile_card, cases)))
+    # what a fork would inherit of Triton's compiler is not made for two processes
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        return dict(zip(keys, pool.map(compile_card, *zip(*cases))))
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m gaugenet.kernels.cards", description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="compare with the stored cards instead of writing them")
     parser.add_argument("--target", action="append", choices=list(TARGETS), help="only this one (repeatable)")
+    parser.add_argument("--verbose", action="store_true", help="print every card")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that compile")
     parser.add_argument("--only", default="", help="only launches whose name contains this")
     options = parser.parse_args(arguments)
     try:
@@ -191,9 +198,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"kernel cards need Triton, which does not import ({error}): pip install triton", file=sys.stderr)
         return 2
     launches = [launch for launch in LAUNCHES if options.only in launch.name]
-    cards = compile_all(options.target or TARGETS, launches)
-    for key, card in cards.items():
-        print(f"{key}: {json.dumps(card)}")
+    cards = compile_all(options.target or TARGETS, launches, options.jobs)
+    if options.verbose:
+        print("\n".join(f"{key}: {json.dumps(card)}" for key, card in cards.items()))
     if not options.check:
         lines = ",\n".join(f"  {json.dumps(key)}: {json.dumps(card)}" for key, card in cards.items())
         path(triton.__version__).write_text(f'{{"triton": "{triton.__version__}", "cards": {{\n{lines}\n}}}}\n')

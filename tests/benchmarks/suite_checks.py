@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from gaugenet.equivariance import audit
 from gaugenet.groups import StructureGroup
+from gaugenet.kernels._triton_fused import VARIABLE
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.models.segmentation import hidden_type
 from gaugenet.nn.convolution import GaugeConv
@@ -34,6 +37,23 @@ ODD_OUT = [(2, 0, 2, 3), (0, 1, 1, 2), (1, 0, 2, 9), (3, 0, 1, 1), (3, 1, 1, 2)]
 EVERYTHING = ("alpha", "flip", "beta", "post_flip")
 
 Record = dict[str, Any]
+
+FORMS = ("apart", "fused")
+"""Of the Triton implementation: sums stored and contracted by the vendor's library, or contracted in registers."""
+
+
+@contextmanager
+def form(name: str) -> Iterator[None]:
+    """Forces one; in float64 there is only ``"apart"``."""
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = name
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
 
 
 def random_geometry(group: str, n: int, degree: int, dtype: torch.dtype, device: torch.device) -> MeshGeometry:
@@ -98,8 +118,10 @@ def correctness(implementation: str, n: int, width: int, device: torch.device) -
             if implementation not in candidates:
                 found.append({"problem": exact.name, "dtype": name, "passed": False, "error": reasons[implementation]})
                 continue
-            (check,) = gate(problem, {implementation: candidates[implementation]})
-            found.append({"problem": exact.name, "dtype": name, **check.to_json()})
+            for each in FORMS if dtype != torch.float64 else FORMS[:1]:
+                with form(each):
+                    (check,) = gate(problem, {implementation: candidates[implementation]})
+                found.append({"problem": exact.name, "dtype": name, "form": each, **check.to_json()})
     return found
 
 
@@ -133,19 +155,16 @@ def second_derivatives(implementation: str, device: torch.device) -> Record:
 def repeatability(implementation: str, n: int, width: int, device: torch.device, times: int = 10) -> list[Record]:
     """Whether all passes give the same bits every time."""
     found = []
-    for dtype in DTYPES:
-        for degree in DEGREES:
-            geometry = random_geometry("O(2)", n, degree, torch.float64, device)
-            problem = problem_of(layer_of("O(2)", width).to(device), geometry, "", torch.float64).to(dtype=dtype)
-            run = runs(problem, peer=False)[0][implementation]
+    for dtype, degree, each in itertools.product(DTYPES, DEGREES, FORMS):
+        geometry = random_geometry("O(2)", n, degree, torch.float64, device)
+        problem = problem_of(layer_of("O(2)", width).to(device), geometry, "", torch.float64).to(dtype=dtype)
+        run = runs(problem, peer=False)[0][implementation]
+        with form(each):
             first = all_passes(run, problem)
-            same = all(
-                torch.equal(a, b)
-                for _ in range(times - 1)
-                for a, b in zip(first, all_passes(run, problem), strict=True)
-            )
-            name = str(dtype).removeprefix("torch.")
-            found.append({"dtype": name, "degree": degree, "runs": times, "passed": same})
+            again = [all_passes(run, problem) for _ in range(times - 1)]
+        same = all(torch.equal(a, b) for one in again for a, b in zip(first, one, strict=True))
+        name = str(dtype).removeprefix("torch.")
+        found.append({"dtype": name, "degree": degree, "form": each, "runs": times, "passed": same})
     return found
 
 
@@ -171,6 +190,7 @@ def sanitizer(script: str) -> Record:
 
 def one_case(implementation: str, device: torch.device) -> None:
     """A small run of every pass and of both forms, for the sanitizer."""
-    for degree in DEGREES:
+    for degree, each in itertools.product(DEGREES, FORMS):
         problem = OperatorProblem.random("", banded_edges(67, degree, 3, EVERYTHING, device), ODD_IN, ODD_OUT)
-        all_passes(runs(problem, peer=False)[0][implementation], problem)
+        with form(each):
+            all_passes(runs(problem, peer=False)[0][implementation], problem)

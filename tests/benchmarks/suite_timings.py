@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from edge_first import Problem, gem_conv
+from suite_checks import FORMS, form
 from torch import Tensor
 
 from gaugenet.kernels._reference import TransportBlock
 from gaugenet.kernels._triton_config import VECTOR_BYTES, AggregateConfig, DotForm, aggregate_config
+from gaugenet.kernels._triton_fused import FusedConfig
+from gaugenet.kernels._triton_fused import config as fused_config
 from gaugenet.kernels._triton_plan import ContractionPlan, alignment, channel_tiles
 from gaugenet.kernels.csr import row_of_each_edge
 from gaugenet.profiling.edge_first import EdgeFirst
@@ -77,10 +80,21 @@ def peers(problem: OperatorProblem, implementation: str, size: Size, compiled: b
     for setting in settings:
         mark = "" if setting == "highest" else ", tf32"
         yield Peer(f"{implementation}{mark}", ours, problem, setting)
+        if implementation == "triton" and setting == "highest" and problem.dtype != torch.float64:
+            for each in FORMS:
+                yield Peer(f"{implementation}, {each}", _in_form(ours, each), problem, setting)
         yield Peer(f"edge first{mark}", flat, problem, setting)
         if compiled:
             yield Peer(f"edge first, compiled{mark}", torch.compile(flat), problem, setting)
         yield Peer(f"GEM-CNN{mark}", gem, gem_problem, setting)
+
+
+def _in_form(run: Run, name: str) -> Run:
+    def call(x: Tensor, weight: Tensor) -> Tensor:
+        with form(name):
+            return run(x, weight)
+
+    return call
 
 
 class Peer(NamedTuple):
@@ -166,12 +180,12 @@ def _under_a_graph(call: Callable[[], object]) -> float | str:
         return f"{type(error).__name__}: {error}"[:200]
 
 
-def alternatives(problem: OperatorProblem, architecture: str) -> dict[str, AggregateConfig]:
-    """The stored configuration, and those worth trying beside it; the accuracy of products stays as it is."""
+def alternatives(problem: OperatorProblem, architecture: str) -> dict[str, AggregateConfig | FusedConfig | None]:
+    """The stored choice (None), and shapes worth trying beside it; the accuracy of products stays as it is."""
     plan = problem.workload.plan
     b, blocks, dtype = problem.weight.shape[0], problem.in_blocks, problem.dtype
     stored = aggregate_config(architecture, plan, blocks, b, dtype, launch_of(problem).degree)
-    found = {"stored": stored}
+    found: dict[str, AggregateConfig | FusedConfig | None] = {"stored": None, "apart, as stored": stored}
     by_edge = aggregate_config(architecture, plan, blocks, b, dtype, 1)
     by_product = aggregate_config(architecture, plan, blocks, b, dtype, 10_000)
     for block_c in (16, 32):
@@ -182,12 +196,36 @@ def alternatives(problem: OperatorProblem, architecture: str) -> dict[str, Aggre
         if by_product.dot is None:
             continue
         for block_m, block_k, warps in itertools.product((2, 4, 8), (16, 32), (2, 4, 8)):
-            form = DotForm(block_k, by_product.dot.rows, by_product.dot.precision)
-            shape = by_product._replace(block_m=block_m, block_c=block_c, warps=warps, align=align, dot=form)
+            dot = DotForm(block_k, by_product.dot.rows, by_product.dot.precision)
+            shape = by_product._replace(block_m=block_m, block_c=block_c, warps=warps, align=align, dot=dot)
             found[f"by product {block_m}×{block_c}×{block_k}, {warps} warps"] = shape
     for rows in (4096, 65536):
-        found[f"stored, chunks of {rows}"] = stored._replace(chunk_rows=rows)
+        found[f"apart, chunks of {rows}"] = stored._replace(chunk_rows=rows)
+    fused = fused_config(architecture, dtype, 0)
+    if fused is not None:
+        sizes = itertools.product((32, 64, 128), (4, 8), (2, 3, 6), (64, 128, 256))
+        for block_m, warps, sums, columns in sizes:
+            found[f"fused {block_m}, {warps} warps, {sums} sums, {columns} columns"] = fused._replace(
+                block_m=block_m, warps=warps, max_sums=sums, max_columns=columns
+            )
     return found
+
+
+@contextmanager
+def _shaped(config: AggregateConfig | FusedConfig | None) -> Iterator[None]:
+    """The operator in this shape and its form; None: as it is chosen."""
+    from gaugenet.kernels import _triton, _triton_fused
+
+    before = _triton.aggregate_config, _triton_fused.config
+    try:
+        if isinstance(config, FusedConfig):
+            _triton_fused.config = lambda *_, **__: config
+        elif config is not None:
+            _triton.aggregate_config = lambda *_: config  # type: ignore[assignment]
+        with nullcontext() if config is None else form("fused" if isinstance(config, FusedConfig) else "apart"):
+            yield
+    finally:
+        _triton.aggregate_config, _triton_fused.config = before
 
 
 def _alignment(blocks: tuple[TransportBlock, ...], plan: ContractionPlan, block_c: int, dtype: torch.dtype) -> int:
@@ -196,31 +234,31 @@ def _alignment(blocks: tuple[TransportBlock, ...], plan: ContractionPlan, block_
 
 def tune(size: Size, device: torch.device, architecture: str) -> Record:
     """Forward time of each alternative; one that does not compile or is not right to tolerance is no candidate."""
-    from gaugenet.kernels import _triton
-
     problem = size.problem(device)
     run = runs(problem, peer=False)[0]["triton"]
     tolerance = TOLERANCE[size.dtype][0]
-    choices = alternatives(problem, architecture)
     expected, rows = None, []
-    right = _triton.aggregate_config
-    try:
-        for name, config in choices.items():
-            _triton.aggregate_config = lambda *_, config=config: config  # type: ignore[assignment]
-            row: Record = {"name": name, "config": config._asdict() | {"dot": config.dot and config.dot._asdict()}}
-            try:
+    for name, config in alternatives(problem, architecture).items():
+        row: Record = {"name": name, "config": _as_json(config)}
+        try:
+            with _shaped(config):
                 out = run(problem.x, problem.weight)
                 expected = out if expected is None else expected
                 row["error"] = relative_error(out, expected)
                 if row["error"] <= tolerance:
                     row["ms"] = measure({"": lambda: run(problem.x, problem.weight)}, device)[""].median
-            except Exception as error:
-                row["problem"] = f"{type(error).__name__}: {error}"[:200]
-            rows.append(row)
-    finally:
-        _triton.aggregate_config = right
+        except Exception as error:
+            row["problem"] = f"{type(error).__name__}: {error}"[:200]
+        rows.append(row)
     timed = sorted((row for row in rows if "ms" in row), key=lambda row: row["ms"])
     stored = next((row["ms"] for row in timed if row["name"] == "stored"), None)
     best = timed[0] if timed else None
     gain = None if best is None or stored is None else stored / best["ms"]
     return {"workload": str(size), "architecture": architecture, "best": best, "gain": gain, "tried": rows}
+
+
+def _as_json(config: AggregateConfig | FusedConfig | None) -> Record | None:
+    if config is None:
+        return None
+    dot = config.dot if isinstance(config, AggregateConfig) else None
+    return config._asdict() | ({"dot": dot._asdict()} if dot else {})

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from gaugenet.kernels._triton_config import AggregateConfig
+from gaugenet.kernels._triton_fused import FusedConfig, groups
+
 SUITE = Path(__file__).with_name("gpu_suite.py")
 
 ABSENT = ("trimesh", "typer", "rich", "skimage", "matplotlib", "safetensors", "threadpoolctl", "libigl", "potpourri3d")
@@ -95,7 +98,13 @@ def test_every_alternative_is_a_configuration_of_the_kernel(monkeypatch):
         choices = suite_timings.alternatives(problem, "sm_90")
         plan = problem.workload.plan
         assert next(iter(choices)) == "stored"
-        assert {config.dot is None for config in choices.values()} == {True, False}
-        for config in choices.values():
+        apart = [config for config in choices.values() if isinstance(config, AggregateConfig)]
+        assert {config.dot is None for config in apart} == {True, False}
+        for config in apart:
             assert config.constants(plan)["BLOCK_C"] in (16, 32)
             assert all(column % config.align == 0 for column in (plan.c_in, size.channels))
+        fused = [config for config in choices.values() if isinstance(config, FusedConfig)]
+        assert len(fused) == 54
+        for config in fused:
+            launches = groups(plan, problem.weight.shape[0], config)
+            assert sum(group.columns for group in launches) == plan.c_out
