@@ -50,6 +50,13 @@ class Launch:
     def plan(self) -> ContractionPlan:
         return contraction_plan(self.in_blocks, self.out_blocks, "post" in self.geometry, "post_flip" in self.geometry)
 
+    def exists(self, target: str, triton: str) -> bool:
+        """Whether dispatch may choose it there, with that version of Triton."""
+        if not self.fused:
+            return True
+        gradient = self.fused == "weight_grad"
+        return _triton_fused.config(target, self.dtype, self.degree, gradient=gradient, triton=triton) is not None
+
     @property
     def width(self) -> int:
         """Columns of x."""
@@ -97,7 +104,8 @@ class Launch:
 
     def _fused(self, target: str) -> tuple[dict[str, Any], dict[str, Any]]:
         plan = self.plan
-        config = _triton_fused.config(target, self.dtype, self.degree, gradient=self.fused == "weight_grad")
+        gradient = self.fused == "weight_grad"
+        config = _triton_fused.config(target, self.dtype, self.degree, gradient=gradient, triton="999")
         if config is None:
             raise ValueError(f"{target} has no fused kernel for {self.name}")
         group = _triton_fused.groups(plan, self.n_scalars, config)[self.group]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
 import torch
@@ -154,10 +155,15 @@ def _block(width: int) -> int:
     return WIDTHS[-1]
 
 
-def config(arch: str, dtype: torch.dtype, degree: int, *, gradient: bool = False) -> FusedConfig | None:
-    """The stored shape of a fused kernel; None where the architecture, the dtype or the degree has none."""
+def config(
+    arch: str, dtype: torch.dtype, degree: int, *, gradient: bool = False, triton: str | None = None
+) -> FusedConfig | None:
+    """The stored shape of a fused kernel; None where the architecture, the dtype, the degree or the version of Triton
+    (that which is installed unless it is given) has none."""
     entry = table_of(arch).get("fused")
     if entry is None or dtype == torch.float64 or degree > entry["max_degree"]:
+        return None
+    if _release(triton or _installed()) < _release(entry.get("oldest_triton", "0")):
         return None
     shape = entry["weight_grad" if gradient else "conv"]
     precision = entry["precision" if dtype == torch.float32 else "half_precision"]
@@ -188,6 +194,18 @@ def choose(
         return fused
     moved = traffic(plan, fused, n_scalars, n_target, degree, dtype.itemsize, gradient)
     return fused if moved.fused <= moved.apart else None
+
+
+@functools.cache
+def _installed() -> str:
+    try:
+        return version("triton")
+    except PackageNotFoundError:
+        return "999"
+
+
+def _release(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 class Traffic(NamedTuple):

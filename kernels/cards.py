@@ -175,7 +175,10 @@ def compile_all(
     targets: Iterable[str] = TARGETS, launches: Iterable[Launch] = LAUNCHES, jobs: int = 1
 ) -> dict[str, Card]:
     """Cards by ``"kernel | launch | target"``, compiled by `jobs` processes."""
-    cases = [(launch, target) for launch in launches for target in targets]
+    import triton
+
+    version = triton.__version__
+    cases = [(launch, target) for launch in launches for target in targets if launch.exists(target, version)]
     keys = [f"{launch.kernel(target)} | {launch.name} | {target}" for launch, target in cases]
     if jobs == 1:
         return dict(zip(keys, itertools.starmap(compile_card, cases)))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from gaugenet.kernels import cards
+from gaugenet.kernels import _triton_fused, cards
 from gaugenet.kernels._cards_cases import LAUNCHES, TARGETS, Launch
 from gaugenet.profiling.problem import OperatorProblem
 
@@ -30,6 +31,23 @@ def launch_of(problem: OperatorProblem, reverse: bool = False) -> Launch:
     )
 
 
+def launches_of(problem: OperatorProblem, target: str, reverse: bool = False) -> list[Launch]:
+    """What a pass would launch there: every launch of the fused kernel, or the aggregation.
+
+    Raises:
+        ValueError: the configuration has no shape with room for so many sums.
+    """
+    launch = launch_of(problem, reverse)
+    n_rows = problem.edges.n_source if reverse else problem.edges.n_target
+    sizes = (launch.n_scalars, n_rows, problem.edges.n_edges)
+    fused = _triton_fused.choose(target, launch.dtype, launch.plan, *sizes, gradient=False)
+    if fused is None:
+        launch.kernel(target)
+        return [launch]
+    n = len(_triton_fused.groups(launch.plan, launch.n_scalars, fused))
+    return [replace(launch, fused="conv", group=g, name=f"{launch.name} {g + 1} of {n}") for g in range(n)]
+
+
 def static_cards(problem: OperatorProblem, *, compiled: bool = False) -> list[dict[str, Any]]:
     """The cards of the kernels that a GPU would run, one per pass, Triton version and target.
 
@@ -44,37 +62,34 @@ def static_cards(problem: OperatorProblem, *, compiled: bool = False) -> list[di
         ImportError: `compiled`, and there is no Triton here.
     """
     found: list[dict[str, Any]] = []
-    for each, launch in (("forward", launch_of(problem)), ("backward", launch_of(problem, reverse=True))):
-        cards_of = _compiled(launch) if compiled else _recorded(launch)
-        found += [{"pass": each, **card} for card in cards_of]
+    for target in TARGETS:
+        for reverse in (False, True):
+            try:
+                launches = launches_of(problem, target, reverse)
+            except ValueError:
+                continue
+            cards_of = _compiled if compiled else _recorded
+            each = "backward" if reverse else "forward"
+            found += [{"pass": each, **card} for launch in launches for card in cards_of(launch, target)]
     return found
 
 
-def _compiled(launch: Launch) -> Iterator[dict[str, Any]]:
+def _compiled(launch: Launch, target: str) -> Iterator[dict[str, Any]]:
     import triton
 
-    for target in TARGETS:
-        try:
-            kernel = launch.kernel(target)
-        except ValueError:
-            continue  # the configuration has no shape with room for so many sums
-        head = {"triton": triton.__version__, "target": target, "launch": launch.name, "exact": True}
-        yield {**head, "kernel": kernel, **cards.compile_card(launch, target)}
+    head = {"triton": triton.__version__, "target": target, "launch": launch.name, "exact": True}
+    yield {**head, "kernel": launch.kernel(target), **cards.compile_card(launch, target)}
 
 
-def _recorded(ours: Launch) -> Iterator[dict[str, Any]]:
+def _recorded(ours: Launch, target: str) -> Iterator[dict[str, Any]]:
+    differences = {launch: _difference(ours, launch, target) for launch in LAUNCHES}
+    launch = min(LAUNCHES, key=lambda one: differences[one])
+    key = f"{launch.kernel(target)} | {launch.name} | {target}"
     for version, stored in _versions():
-        for target in TARGETS:
-            try:
-                differences = {launch: _difference(ours, launch, target) for launch in LAUNCHES}
-            except ValueError:
-                continue  # the configuration has no shape with room for so many sums
-            launch = min(LAUNCHES, key=lambda one: differences[one])
-            key = f"{launch.kernel(target)} | {launch.name} | {target}"
-            if differences[launch] < _INCOMPARABLE and key in stored:
-                exact = differences[launch] == 0
-                head = {"triton": version, "target": target, "launch": launch.name, "exact": exact}
-                yield {**head, "kernel": launch.kernel(target), **stored[key]}
+        if differences[launch] < _INCOMPARABLE and key in stored:
+            exact = differences[launch] == 0
+            head = {"triton": version, "target": target, "launch": launch.name, "exact": exact}
+            yield {**head, "kernel": launch.kernel(target), **stored[key]}
 
 
 _INCOMPARABLE = 1000
@@ -85,7 +100,7 @@ def _difference(ours: Launch, other: Launch, target: str) -> int:
         return _INCOMPARABLE
     mine, theirs = ours.arguments(target), other.arguments(target)
     # the compiler is told where rows of x are multiples of 16 long
-    aligned = (cards.launch_width(ours) % 16 == 0) == (cards.launch_width(other) % 16 == 0)
+    aligned = (ours.width % 16 == 0) == (other.width % 16 == 0)
     if mine == theirs and aligned:
         return 0
     shape: int = sum(mine[1].get(name) != theirs[1].get(name) for name in SHAPE)

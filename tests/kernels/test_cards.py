@@ -64,16 +64,24 @@ def test_oldest_and_newest_triton_are_stored():
 def test_stored_cards_keep_the_promises(file):
     """Every launch on every target: no spills, no atomics, and wide accesses wherever the columns allow them."""
     stored = json.loads(file.read_text())["cards"]
+    version = file.stem.removeprefix("cards-")
     assert set(stored) == {
-        f"{launch.kernel(target)} | {launch.name} | {target}" for launch in LAUNCHES for target in TARGETS
+        f"{launch.kernel(target)} | {launch.name} | {target}"
+        for launch in LAUNCHES
+        for target in TARGETS
+        if launch.exists(target, version)
     }
+    # a kernel for which tensor memory does not suffice is compiled to a trap
+    assert min(card["instructions"] for card in stored.values()) > 200
     for key, card in stored.items():
         assert card["spills"] == card["atomics"] == 0, key
-        if "M2 B3 C32, fp32" in key and "flips" not in key:
+        if "M2 B3 C32, fp32" in key and "flips" not in key and not key.startswith("fused"):
             assert card["loads_128"] >= 2, key
             assert card["stores_128"] == card["stores"] > 0, key
-        if key.startswith("aggregate_dot"):
+        if key.startswith(("aggregate_dot", "fused")):
             assert card["tensor"] > 0, key
+        if key.startswith("fused | aligned, M2 B3 C32, fp32") and "| sm_" in key:
+            assert card["loads_128"] >= 2, key
 
 
 def test_launches_reach_every_shape():

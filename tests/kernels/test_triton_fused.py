@@ -178,3 +178,19 @@ def test_narrow_layers_are_fused_and_wide_ones_are_not(channels, wins):
 def test_where_there_is_none():
     assert _triton_fused.config("sm_90", torch.float64, 7) is None
     assert _triton_fused.config("sm_90", torch.float32, 30) is None
+    assert _triton_fused.config("sm_100", torch.float32, 7, triton="3.6.0") is None
+    assert _triton_fused.config("sm_100", torch.float32, 7, triton="3.10.0") is not None
+
+
+def test_the_form_can_be_forced(monkeypatch):
+    from gaugenet.kernels._reference import TransportBlock
+
+    blocks = tuple(TransportBlock(*b) for b in field(128))
+    plan = contraction_plan(blocks, blocks, True, False)
+    for form, is_fused in (("auto", False), ("fused", True), ("apart", False)):
+        monkeypatch.setenv("GAUGENET_TRITON_FORM", form)
+        chosen = _triton_fused.choose("sm_90", torch.float32, plan, 3, 1000, 30_000, gradient=False)
+        assert (chosen is not None) == is_fused
+    monkeypatch.setenv("GAUGENET_TRITON_FORM", "both")
+    with pytest.raises(ValueError, match="expected auto, fused, apart"):
+        _triton_fused.choose("sm_90", torch.float32, plan, 3, 1000, 30_000, gradient=False)
