@@ -32,7 +32,8 @@ class GaugeAttention(nn.Module):
     kernels in keys and values.
 
     On a geometry between two levels, f[p] is what is given for the targets, or else the mean of the sources after
-    transport. Cost: E (B d + d) heads products for B basis functions, nothing of size E × channels is kept (`gaugenet.nn.rows`).
+    transport. Cost: E (B d + d) heads products for B basis functions, nothing of size E × channels is kept
+    (`gaugenet.nn.rows`).
 
     Args:
         in_type, out_type: field types of one structure group.

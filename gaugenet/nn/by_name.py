@@ -32,8 +32,8 @@ def make_nonlinearity(
 
     Args:
         kind: "gated" (`GatedNonlinearity`), "norm" (`NormNonlinearity`) or "tensor-product"
-            (`TensorProductNonlinearity`) for any field type; "regular" (`RegularNonlinearity`) for regular, quotient and
-            trivial fields; "sign" (`SignNonlinearity`) for one-dimensional irreps.
+            (`TensorProductNonlinearity`) for any field type; "regular" (`RegularNonlinearity`) for regular, quotient
+            and trivial fields; "sign" (`SignNonlinearity`) for one-dimensional irreps.
         field_type: of input and output.
         n_samples: of "regular", for continuous groups only.
         generator: for the initial weights, where there are any.
@@ -58,8 +58,8 @@ def make_normalization(kind: str, field_type: FieldType) -> nn.Module:
     """The normalisation of that name.
 
     Args:
-        kind: "field" (`FieldNorm`), "group" (`GroupNorm`), "instance" (`InstanceNorm`, which is called with the geometry
-            as well), "batch" (`BatchNorm`), or "none".
+        kind: "field" (`FieldNorm`), "group" (`GroupNorm`), "instance" (`InstanceNorm`, which is called with the
+            geometry as well), "batch" (`BatchNorm`), or "none".
         field_type: of input and output.
 
     Raises:
