@@ -240,7 +240,7 @@ def _touching(points: Floats, file_vertex: Ints, triangles: Ints, twin: Ints) ->
 
 
 def _check_spikes(lengths: Floats, triangles: Ints, twin: Ints, file_vertex: Ints, name: str) -> None:
-    """Refuse tips round which geodesics wind some π/Θ times: the time to follow them has no bound."""
+    """Refuse tips with an angle Θ that hardly any surface means: straight lines wind round them some π/Θ times."""
     if not (lengths.min(axis=1) < 1e-5 * lengths.max(axis=1)).any():
         return
     from gaugenet.meshes.fans import corner_angles

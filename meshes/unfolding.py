@@ -5,8 +5,11 @@ between them: the planar end points A and B of the edge (B counterclockwise from
 the cone of visibility between a right and a left ray. Windows go depth first through the triangle behind their
 edge and split at its apex. A window is dropped when it lies beyond the radius, or when the test of Xin and Wang
 (2009, Improving Chen and Han's algorithm on the discrete geodesic problem) shows that a path through A or B is
-shorter. Shortest paths bend at vertices with total angle above 2π (boundary: above π); such a vertex becomes a
-*pseudo-source* and sends windows into the directions it hides. Nothing is ever cut off: stacks and queues grow.
+shorter, or when it has turned once round an end of its edge: its paths then cross one edge twice, at distances x and y
+from that end and with the angle Θ between, which is farther than |x - y| along the edge. (On a spike, where Θ is tiny,
+windows would wind as often as it is longer than wide.) Shortest paths bend at vertices with total angle above 2π
+(boundary: above π); such a vertex becomes a *pseudo-source* and sends windows into the directions it hides. Nothing is
+ever cut off: stacks and queues grow.
 
 Faces are laid out one by one, with the sign of their winding in the layout, so that surfaces which cannot be
 oriented need no double cover. Everything is in units of the mean edge length. The paths found are described by
@@ -74,8 +77,9 @@ PATH = np.dtype(
 
 WINDOW = np.dtype(
     [(name, np.float64) for name in ("ax", "ay", "bx", "by", "right_x", "right_y", "left_x", "left_y")]
-    # half-edge on the near side, winding of its face in the layout, the corner at the source
-    + [(name, np.int64) for name in ("edge", "winding", "vertex_a", "vertex_b", "seed")]
+    # half-edge on the near side, winding of its face in the layout, the corner at the source, and how many edges in a
+    # row it has turned about its end A since (about B: negative)
+    + [(name, np.int64) for name in ("edge", "winding", "vertex_a", "vertex_b", "seed", "turns")]
 )
 
 
@@ -188,6 +192,7 @@ def _emit(  # type: ignore[no-untyped-def]
             window.left_x, window.left_y = (math.cos(high), math.sin(high)) if high < size else (here.cosine, here.sine)
             window.edge, window.winding, window.seed = after, 1, corner
             window.vertex_a, window.vertex_b = next_.vertex, previous.vertex
+            window.turns = 0
             depth += 1
     return depth
 
@@ -240,21 +245,22 @@ def _propagate(  # type: ignore[no-untyped-def]
             )  # fmt: skip
             _enqueue(vertices, queue, counts, vertex_c)
         ux, uy = cx / reach, cy / reach
-        if left_of_right > 0 and half_edges[to_a].twin >= 0:
+        turns_a, turns_b = max(window.turns, 0) + 1, min(window.turns, 0) - 1
+        if left_of_right > 0 and half_edges[to_a].twin >= 0 and turns_a < _degree(vertices, vertex_a):
             child = windows[depth]
             child.ax, child.ay, child.bx, child.by = ax, ay, cx, cy
             child.right_x, child.right_y = rx, ry
             child.left_x, child.left_y = (ux, uy) if right_of_left >= 0 else (lx, ly)
             child.edge, child.winding, child.seed = to_a, winding, seed
-            child.vertex_a, child.vertex_b = vertex_a, vertex_c
+            child.vertex_a, child.vertex_b, child.turns = vertex_a, vertex_c, turns_a
             depth += 1
-        if right_of_left > 0 and half_edges[to_b].twin >= 0:
+        if right_of_left > 0 and half_edges[to_b].twin >= 0 and -turns_b < _degree(vertices, vertex_b):
             child = windows[depth]
             child.ax, child.ay, child.bx, child.by = cx, cy, bx, by
             child.right_x, child.right_y = (ux, uy) if left_of_right >= 0 else (rx, ry)
             child.left_x, child.left_y = lx, ly
             child.edge, child.winding, child.seed = to_b, winding, seed
-            child.vertex_a, child.vertex_b = vertex_c, vertex_b
+            child.vertex_a, child.vertex_b, child.turns = vertex_c, vertex_b, turns_b
             depth += 1
     return depth
 
@@ -287,6 +293,11 @@ def _enqueue(vertices, queue, counts, v):  # type: ignore[no-untyped-def]
     if vertices[v].total_angle > flat + SADDLE_EXCESS:
         queue[counts[1]] = v
         counts[1] += 1
+
+
+@compiled
+def _degree(vertices, v):  # type: ignore[no-untyped-def]
+    return vertices[v].last - vertices[v].first
 
 
 @compiled

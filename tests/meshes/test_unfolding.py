@@ -169,3 +169,23 @@ def test_distances_do_not_depend_on_the_scale():
         assert torch.equal(base.source, other.source)
         torch.testing.assert_close(base.r * scale, other.r, rtol=1e-12, atol=0)
         torch.testing.assert_close(base.weight, other.weight, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("length", [10.0, 1e8])
+def test_a_spike_costs_no_more_the_longer_it_is(length):
+    """Windows that wind round the spike once for each of its widths would take hours."""
+    grid = shapes.flat_patch(6, 6).mesh
+    points = grid.vertices.copy()
+    top = int(np.argmin(np.linalg.norm(points[:, :2] - points[:, :2].mean(0), axis=1)))
+    points[top, 2] += length
+    corner = points[grid.faces]
+    # past the loader, which refuses spikes as sharp as this
+    mesh = dataclasses.replace(
+        grid, vertices=points, edge_lengths=np.linalg.norm(np.roll(corner, -1, axis=1) - corner, axis=2)
+    )
+    geometry = compute_geometry(mesh, Nearest(mesh.n_vertices - 1), dtype=torch.float64, mode="polyhedral")
+    p, q, r = geometry.target.numpy(), geometry.source.numpy(), geometry.r.numpy()
+    beside = np.isin(q, mesh.faces[(mesh.faces == top).any(1)]) & (p == top)
+    straight = np.linalg.norm(points[p] - points[q], axis=1)
+    np.testing.assert_allclose(r[beside], straight[beside], rtol=1e-12)
+    assert (r >= straight * (1 - 1e-12)).all()
