@@ -82,12 +82,15 @@ def _average(half_edges, vertices, corners, ends, paths, token, c, first_log, fi
     """One vertex; its value before the sweeps stands in for neighbours that were not reached."""
     path = paths[c]
     log, turn, total = 0j, 0j, 0.0
-    for at in range(vertices[c].first, vertices[c].last):
-        corner = corners[at]
-        # the edge at which this corner of the fan begins: each edge once
+    n = vertices[c].last - vertices[c].first
+    # each edge once: that at which each corner of the fan begins, and at the boundary that at which the last one ends
+    for i in range(n + vertices[c].boundary):
+        corner = corners[vertices[c].first + min(i, n - 1)]
         own = half_edges[corner]
         # the fan does not depend on the handedness asked for, whose directions are negative where it is -1
         begins = (own.corner_sign > 0) == (own.direction + 0.5 * own.corner_sign * own.corner_angle > 0.0)
+        if i == n:
+            begins = not begins
         edge = corner if begins else corner_before(corner)
         other = paths[half_edges[corner_after(corner) if begins else edge].vertex]
         here = half_edges[edge]

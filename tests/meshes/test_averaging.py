@@ -63,3 +63,24 @@ def test_averages_turn_with_the_gauge():
         assert off.abs().max() < 1e-12
     assert (expected.flip == mirrored.flip).all()
     assert (expected.flip != plain.flip).any()
+
+
+def test_both_edges_of_the_boundary_count():
+    """The mirror image of a rough surface with a boundary has the mirrored geometry, boundary included."""
+    flat = shapes.flat_patch(10, 10, jitter=0.2).mesh
+    points = flat.vertices + np.random.default_rng(0).normal(scale=0.02, size=flat.vertices.shape) * [0, 0, 1]
+    points[:, 2] += 0.3 * points[:, 0]
+    up = np.tile([0.0, 0.0, 1.0], (len(points), 1))
+    plain, mirrored = (
+        compute_geometry(
+            mesh_from_arrays(points * side, flat.faces[:, corners]),
+            Nearest(16),
+            dtype=torch.float64,
+            frame_direction=up,
+        )
+        for side, corners in (([1, 1, 1], [0, 1, 2]), ([-1, 1, 1], [1, 0, 2]))
+    )
+    assert roughness(build_fans(mesh_from_arrays(points, flat.faces))).max() > 0.5
+    assert torch.equal(plain.source, mirrored.source)
+    for name in ("theta", "phi"):
+        assert torch.sin((getattr(plain, name) + getattr(mirrored, name)) / 2).abs().max() < 1e-12
