@@ -1,0 +1,185 @@
+"""Möbius MNIST: the table of Weiler et al. 2021, Coordinate Independent Convolutional Networks.
+
+    python examples/mobius_mnist/run.py --data mnist.npz --models regular,scalar,cnn --seeds 0,1,2
+
+One JSON file per model, training set and seed; what is finished is not repeated, what was interrupted goes on from its
+last epoch. `--table` prints what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from data import Digits, bundled_digits, mnist, shifted
+from model import MODELS, MobiusNetwork
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+PAPER = {
+    "cnn": (1_501_162, "1.97 ± 0.11", "42.99 ± 2.65"),
+    "cnn-small": (832_190, "2.08 ± 0.10", "43.68 ± 2.85"),
+    "scalar": (901_962, "1.60 ± 0.10", "1.60 ± 0.09"),
+    "sign": (819_962, "4.27 ± 0.24", "4.89 ± 0.36"),
+    "regular": (751_914, "1.24 ± 0.08", "1.23 ± 0.07"),
+    "irreps": (752_162, "1.65 ± 0.09", "1.64 ± 0.12"),
+    "mixed": (752_038, "1.43 ± 0.09", "1.42 ± 0.10"),
+}
+"""Parameters, test error in % trained on shifted and on centred digits; mean ± standard deviation of 32 runs."""
+BATCH = 128
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="npz file of MNIST; without it scikit-learn's digits")
+    parser.add_argument("--models", default="regular", help=f"comma-separated, of {', '.join(MODELS)}; or all")
+    parser.add_argument("--train", default="shifted", help="shifted, centred, or both")
+    parser.add_argument("--seeds", default="0", help="comma-separated numbers")
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--executor", default="fourier", choices=("fourier", "direct"))
+    parser.add_argument("--out", type=Path, default=Path("runs/mobius_mnist"))
+    parser.add_argument("--table", action="store_true", help="only print the table of what is there")
+    options = parser.parse_args()
+    models = list(MODELS) if options.models == "all" else options.models.split(",")
+    settings = ["shifted", "centred"] if options.train == "both" else [options.train]
+    for wrong in [m for m in models if m not in MODELS] + [s for s in settings if s not in ("shifted", "centred")]:
+        parser.error(f"unknown name {wrong!r}")
+    if not options.table:
+        options.out.mkdir(parents=True, exist_ok=True)
+        try:
+            digits = bundled_digits() if options.data is None else mnist(options.data)
+        except ValueError as error:
+            parser.error(str(error))
+        for seed in map(int, options.seeds.split(",")):
+            for model in models:
+                for setting in settings:
+                    run(digits, model, setting, seed, options)
+    print(table(options.out))
+
+
+def run(digits: Digits, model: str, setting: str, seed: int, options: argparse.Namespace) -> None:
+    """Train one network and write its JSON file, unless that exists."""
+    name = f"{model}-{setting}-{seed}"
+    result = options.out / f"{name}.json"
+    if result.exists():
+        print(f"{name}: done before", flush=True)
+        return
+    images = shifted(digits.train, seed) if setting == "shifted" else digits.train
+    network = MobiusNetwork(model, seed=seed, executor=options.executor).to(options.device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=5e-3, weight_decay=1e-6)
+    state = options.out / f"{name}.safetensors"
+    start, spent, losses = 0, 0.0, []
+    if state.exists():
+        start, spent, losses = load_state(state, network, optimizer)
+    for epoch in range(start, options.epochs):
+        for group in optimizer.param_groups:
+            group["lr"] = 5e-3 * 0.5 ** (epoch // 4)
+        began = time.process_time()
+        losses.append(train_epoch(network, optimizer, images, digits.train_label, 1000 * seed + epoch, options.device))
+        spent += time.process_time() - began
+        save_state(state, network, optimizer, epoch + 1, spent, losses)
+        print(f"{name}: epoch {epoch + 1}, loss {losses[-1]:.4f}, {spent:.0f} s of processor", flush=True)
+    error = test_error(network, shifted(digits.test, 10_000 + seed), digits.test_label, options.device)
+    written = {
+        "model": model,
+        "train": setting,
+        "seed": seed,
+        "data": digits.name,
+        "epochs": options.epochs,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "test_error_percent": error,
+        "train_loss": losses,
+        "processor_seconds": spent,
+        "device": options.device,
+        "torch": torch.__version__,
+    }
+    result.with_suffix(".part").write_text(json.dumps(written, indent=1))
+    result.with_suffix(".part").replace(result)
+    state.unlink(missing_ok=True)
+    print(f"{name}: test error {error:.2f} %", flush=True)
+
+
+def train_epoch(
+    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, label: Tensor, seed: int, device: str
+) -> float:
+    """Mean loss. Order and dropout follow from the seed alone."""
+    network.train()
+    torch.manual_seed(seed)
+    order = torch.randperm(len(images))
+    total, batches = 0.0, len(images) // BATCH
+    for batch in order[: batches * BATCH].view(batches, BATCH):
+        loss = nn.functional.cross_entropy(network(images[batch].to(device)), label[batch].to(device))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += float(loss.detach())
+    return total / batches
+
+
+def test_error(network: nn.Module, images: Tensor, label: Tensor, device: str) -> float:
+    """Errors in percent of the images."""
+    network.eval()
+    wrong = 0
+    with torch.no_grad():
+        for x, y in zip(images.split(250), label.split(250)):
+            wrong += int((network(x.to(device)).argmax(1).cpu() != y).sum())
+    return 100 * wrong / len(images)
+
+
+def save_state(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, spent: float, losses: list[float]
+) -> None:
+    """Everything that the next epoch needs, as plain tensors."""
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    for i, moments in optimizer.state_dict()["state"].items():
+        tensors.update({f"adam.{i}.{k}": v for k, v in moments.items()})
+    tensors["progress"] = torch.tensor([epoch, spent, *losses], dtype=torch.float64)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float, list[float]]:
+    """The epoch to go on with, processor seconds and losses so far."""
+    tensors = load_file(path)
+    network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+    state = optimizer.state_dict()
+    for key, value in tensors.items():
+        if key.startswith("adam."):
+            _, i, moment = key.split(".")
+            state["state"].setdefault(int(i), {})[moment] = value
+    optimizer.load_state_dict(state)
+    progress = tensors["progress"].tolist()
+    return int(progress[0]), progress[1], progress[2:]
+
+
+def table(folder: Path) -> str:
+    """Mean ± standard deviation over seeds beside the paper's numbers."""
+    runs = [json.loads(p.read_text()) for p in sorted(folder.glob("*.json"))]
+    lines = [
+        "| model | parameters | trained on shifted | paper | trained on centred | paper |",
+        "|---|---|---|---|---|---|",
+    ]
+    for model, (parameters, *paper) in PAPER.items():
+        cells = []
+        for setting, published in zip(("shifted", "centred"), paper):
+            errors = torch.tensor(
+                [r["test_error_percent"] for r in runs if r["model"] == model and r["train"] == setting]
+            )
+            spread = f" ± {errors.std():.2f}" if len(errors) > 1 else ""
+            cells += [f"{errors.mean():.2f}{spread} ({len(errors)})" if len(errors) else "–", published]
+        lines.append(f"| {model} | {parameters:,} | " + " | ".join(cells) + " |")
+    others = sorted({r["data"] for r in runs} - {"MNIST"})
+    if others:
+        lines.append(f"\nNot all of these runs are on MNIST, as the paper's are: {', '.join(others)}.")
+    short = sorted({r["epochs"] for r in runs} - {20})
+    if short:
+        lines.append(f"\nNot all of these runs had the paper's 20 epochs: {', '.join(map(str, short))}.")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

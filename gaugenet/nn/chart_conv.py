@@ -1,0 +1,153 @@
+"""The gauge-equivariant convolution on regular grids."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from gaugenet.field_type import FieldType
+from gaugenet.kernels.grid_conv import direct, fourier
+from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
+from gaugenet.meshes.charts import ChartAtlas, Lattice
+from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.nn.bias import InvariantBias
+from gaugenet.nn.chart_transport import check_atlas, padded
+from gaugenet.nn.edges import check_admissible
+from gaugenet.nn.value_basis import to_values
+from gaugenet.steerable.block_expansion import BlockExpansion
+from gaugenet.steerable.tap_basis import tap_basis, taps
+
+Executor = Literal["direct", "fourier"]
+
+
+class ChartConv(nn.Module):
+    """Convolution with a steerable kernel on the pixels of an atlas:
+
+        out[p] = Σ_t K_t ρ_in(g_{p←q(p, t)}) f[q(p, t)] + b,      K_{g t} = ρ_out(g) K_t ρ_in(g)⁻¹
+
+    t are the pixels of a size × size kernel (on the hexagonal lattice those of its hexagon), q(p, t) is the pixel at
+    place t from p, g the transition to its chart and 1 inside of a chart; beyond a border f is 0. The same operator as
+    `GaugeConv`, with pixels instead of radial functions. K is expanded from its basis once per call, chart borders are
+    filled by transport, and one correlation does the rest. Weiler et al. 2021, Coordinate Independent Convolutional
+    Networks; Cohen et al. 2019 for the icosahedron.
+
+    Args:
+        in_type, out_type: field types of one finite structure group that maps the lattice to itself.
+        size: odd number of pixels along a side of the kernel.
+        bias: whether the layer has b.
+        values: whether fields are values on the group (`gaugenet.nn.value_basis`) instead of coefficients. Regular
+            fields then need no change of basis between layers.
+        executor: "direct" or "fourier" (`gaugenet.kernels.grid_conv`); the same result up to rounding.
+        std: standard deviation of the initial coefficients, which are pixels up to 0 and ±1 where all irreps have
+            one dimension; by default such that the variance of independent features is kept.
+        generator: for the initial coefficients.
+
+    Raises:
+        ValueError: the field types disagree in their group, or it does not map the lattice to itself.
+    """
+
+    def __init__(
+        self,
+        in_type: FieldType,
+        out_type: FieldType,
+        *,
+        size: int = 3,
+        lattice: Lattice = "square",
+        bias: bool = True,
+        values: bool = False,
+        executor: Executor = "fourier",
+        std: float | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        if executor not in ("direct", "fourier"):
+            raise ValueError(f'expected executor "direct" or "fourier", got {executor!r}')
+        self.in_type, self.out_type, self.size, self.lattice = in_type, out_type, size, lattice
+        self.values, self.executor = values, executor
+        index, places = taps(size, lattice)
+        self.places = places
+        energy = torch.ones(len(places), dtype=torch.float64)
+        self.blocks = BlockExpansion(in_type, out_type, lambda i, o: tap_basis(i, o, places), energy)
+        initial = self.blocks.initial(1, generator, 1.0, 1.0, torch.get_default_dtype())
+        if std is not None:
+            initial.normal_(std=std, generator=generator)
+        self.coefficients = nn.Parameter(initial)
+        self.bias = InvariantBias(out_type) if bias else None
+        self._cells: Tensor
+        self.register_buffer("_cells", index[:, 0] * size + index[:, 1], persistent=False)
+
+    @property
+    def n_coefficients(self) -> int:
+        """Free numbers of the kernel."""
+        return self.blocks.n_coefficients
+
+    def kernel(self) -> Tensor:
+        """K [T, C_out, C_in] at the pixels of the kernel, between coefficients (not values)."""
+        kernel: Tensor = self.blocks.expand(self.coefficients)[:, 0]
+        return kernel
+
+    def forward(self, x: Tensor, atlas: ChartAtlas) -> Tensor:
+        """[P, N, in_type.dim] features of N images → [P, N, out_type.dim]
+
+        Raises:
+            ValueError: x has the wrong shape, or the group or the lattice of the layer is not that of the atlas.
+        """
+        if x.ndim != 3 or x.shape[0] != atlas.n_pixels or x.shape[2] != self.in_type.dim:
+            raise ValueError(f"expected features [{atlas.n_pixels}, N, {self.in_type.dim}], got {list(x.shape)}")
+        if atlas.lattice != self.lattice:
+            raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
+        check_atlas(self.in_type.group, atlas)
+        grid = padded(x, atlas, self.in_type, self.size // 2, values=self.values)
+        correlate = fourier if self.executor == "fourier" else direct
+        out = correlate(grid, self._grid_weight()).view(x.shape[0], x.shape[1], -1)
+        if self.bias is None:
+            return out
+        constant: Tensor = self.bias(out.new_zeros(1, out.shape[2]))
+        if self.values:
+            constant = to_values(self.out_type, constant[..., None])[..., 0]
+        return out + constant
+
+    def on_edges(self, x: Tensor, geometry: MeshGeometry) -> Tensor:
+        """The same layer by the operator on meshes: [V, in_type.dim] → [V, out_type.dim], both coefficients.
+
+        The scalars of an edge say at which pixel of the kernel its source lies. For `chart_geometry` of an atlas, in
+        any gauge of the group; a cross-check of `forward`, not a fast way.
+
+        Raises:
+            ValueError: some source lies at no pixel of the kernel.
+        """
+        check_admissible(self.in_type.group, geometry)
+        place = torch.stack([geometry.theta.cos(), geometry.theta.sin()], 1) * geometry.r[:, None]
+        distance, at = torch.cdist(place.double(), self.places.to(place.device)).min(1)
+        if len(distance) and float(distance.max()) > 1e-3:
+            raise ValueError("expected sources at the pixels of the kernel: use the chart_geometry of an atlas")
+        edges = ConvEdges.from_csr(
+            geometry.row_ptr,
+            geometry.source,
+            geometry.n_sources,
+            torch.nn.functional.one_hot(at, len(self.places)).to(x.dtype),
+            alpha=geometry.phi if geometry.rotation_order != 1 else None,
+            flip=geometry.flip if geometry.has_flips else None,
+        )
+        kernel = self.kernel()
+        out = transport_conv(x, kernel, edges, self.in_type.transport_blocks, self.out_type.transport_blocks)
+        out = out + x @ kernel[len(kernel) // 2].T
+        result: Tensor = out if self.bias is None else self.bias(out)
+        return result
+
+    def _grid_weight(self) -> Tensor:
+        """[size, size, C_in, C_out] in the basis of the fields."""
+        weight = self.kernel()
+        if self.values:
+            weight = to_values(self.out_type, weight)
+        weight = weight.transpose(1, 2)
+        if self.values:
+            weight = to_values(self.in_type, weight)
+        if len(weight) < self.size**2:
+            weight = weight.new_zeros(self.size**2, *weight.shape[1:]).index_copy(0, self._cells, weight)
+        return weight.reshape(self.size, self.size, *weight.shape[1:])
+
+    def extra_repr(self) -> str:
+        return f"{self.in_type} → {self.out_type}, {self.size} × {self.size} {self.lattice}, {self.executor}"

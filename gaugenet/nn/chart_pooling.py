@@ -1,0 +1,80 @@
+"""Pooling over squares of pixels of an atlas."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gaugenet.field_type import FieldType
+from gaugenet.meshes.charts import ChartAtlas
+from gaugenet.nn.value_basis import from_values, has_values, to_values
+
+
+class ChartMaxPool(nn.Module):
+    """The largest of window × window pixels of one chart, for each copy on its own:
+
+        scalars, values: max x,     other irreps: the x of largest ‖x‖
+
+    Regular and quotient fields of finite groups are pooled value by value. The pixels of a window share one frame, so
+    there is nothing to transport, and the layer is exactly equivariant; isometries commute with it where they map
+    windows to windows. `atlas.coarser(window)` is where the result lives.
+
+    Args:
+        values: whether fields are in the basis of `gaugenet.nn.value_basis` already.
+    """
+
+    def __init__(self, field_type: FieldType, *, window: int = 2, values: bool = False) -> None:
+        super().__init__()
+        self.field_type, self.window, self.values = field_type, window, values
+        self._runs = _runs(field_type)
+        self._changes_basis = not values and any(has_values(term) for term in field_type.terms)
+
+    def forward(self, x: Tensor, atlas: ChartAtlas) -> Tensor:
+        """[P, N, dim] on `atlas` → [P / window², N, dim] on `atlas.coarser(window)`"""
+        coarse, k, n = atlas.coarser(self.window), self.window, x.shape[1]
+        if self._changes_basis:
+            x = to_values(self.field_type, x[..., None])[..., 0]
+        grid = x.view(coarse.rows, k, coarse.columns, k, atlas.n_charts * n, x.shape[2])
+        parts = []
+        for start, stop, kind, copies in self._runs:
+            part = grid[..., start:stop]
+            if kind == "plain":
+                parts.append(_largest(part, k))
+            elif kind == "signed":
+                high, low = _largest(part, k), -_largest(-part, k)
+                parts.append(torch.where(high >= -low, high, low))
+            else:
+                windows = part.permute(0, 2, 4, 5, 1, 3).flatten(4)
+                windows = windows.reshape(*windows.shape[:3], 2, copies, -1)
+                best = windows.square().sum(3, keepdim=True).argmax(5, keepdim=True)
+                parts.append(windows.gather(5, best.expand(*windows.shape[:5], 1))[..., 0].flatten(3))
+        out = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        out = out.reshape(coarse.n_pixels, n, x.shape[2])
+        return from_values(self.field_type, out[..., None])[..., 0] if self._changes_basis else out
+
+    def extra_repr(self) -> str:
+        return f"{self.field_type}, {self.window} × {self.window}"
+
+
+def _largest(grid: Tensor, k: int) -> Tensor:
+    """Maximum over axes 1 and 3, as maxima of whole slices, which are cheaper than a reduction of short axes."""
+    for axis in (1, 2):
+        slices = grid.unbind(axis)
+        grid = slices[0]
+        for other in slices[1:]:
+            grid = torch.maximum(grid, other)
+    return grid
+
+
+def _runs(field_type: FieldType) -> list[tuple[int, int, str, int]]:
+    """(start, stop, kind, copies) of columns that are pooled alike, adjacent ones together; values are plain."""
+    runs: list[tuple[int, int, str, int]] = []
+    for block in field_type.blocks:
+        plain = block.irrep.is_invariant or has_values(field_type.terms[block.term])
+        kind = "plain" if plain else "signed" if block.irrep.dim == 1 else "plane"
+        if runs and runs[-1][2] == kind and kind != "plane":
+            start, _, _, copies = runs.pop()
+            runs.append((start, block.stop, kind, copies + block.multiplicity))
+        else:
+            runs.append((block.start, block.stop, kind, block.multiplicity))
+    return runs

@@ -1,0 +1,107 @@
+"""Features fetched from other pixels of an atlas and written in the frame of where they arrive."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gaugenet.field_type import FieldType
+from gaugenet.groups import StructureGroup
+from gaugenet.meshes.charts import ChartAtlas, Pull
+from gaugenet.nn.value_basis import has_values
+
+
+class ChartTransport(NamedTuple):
+    """out[n] = ρ(g_n) x[source_n] as row copies, and on the few rows with another g than the identity
+
+        out[n, c] = near[n, c] x[source_n, column[n, c]] + far[n, c] x[source_n, partner[c]]
+
+    Irreps of dimension 1 are multiplied by near; those of dimension 2 mix a column with its partner; values on a
+    finite group are permuted (column).
+    """
+
+    source: Tensor
+    """int64 [n]"""
+    rows: Tensor
+    """int64 [m] rows whose transporter is not the identity, and those outside, where near and far are 0."""
+    column: Tensor | None
+    """int64 [m, C]; None: every column stays."""
+    near: Tensor
+    """[m, C]"""
+    far: Tensor | None
+    """[m, C]; None where no irrep of dimension 2 is turned."""
+    partner: Tensor
+    """int64 [C]"""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """[P, N, C] → [n, N, C]"""
+        out = x.index_select(0, self.source)
+        if not len(self.rows):
+            return out
+        part = out.index_select(0, self.rows)
+        moved = part
+        if self.column is not None:
+            moved = part.gather(2, self.column[:, None].expand_as(part))
+        moved = moved * self.near[:, None]
+        if self.far is not None:
+            moved = moved + part[..., self.partner] * self.far[:, None]
+        return out.index_copy_(0, self.rows, moved)
+
+
+def chart_transport(
+    pull: Pull, field_type: FieldType, *, values: bool, dtype: torch.dtype, device: torch.device
+) -> ChartTransport:
+    """How fields of this type are transported, as coefficients or (``values``) in the basis of
+    `gaugenet.nn.value_basis`."""
+    special = ~pull.inside | (torch.cos(pull.angle) < 1 - 1e-9) | (pull.flip < 0)
+    rows = torch.nonzero(special).flatten()
+    angle, flip, alive = pull.angle[rows], pull.flip[rows], pull.inside[rows].double()[:, None]
+    dim = field_type.dim
+    near, far = torch.ones(len(rows), dim, dtype=torch.float64), torch.zeros(len(rows), dim, dtype=torch.float64)
+    partner, column = torch.arange(dim), torch.arange(dim).repeat(len(rows), 1)
+    for term in field_type.terms:
+        if values and has_values(term):
+            rho = term.representation.matrix(angle, flip)
+            copies = torch.arange(term.multiplicity)
+            picked = rho.argmax(-1)[:, :, None] * term.multiplicity + copies
+            column[:, term.start : term.stop] = term.start + picked.flatten(1)
+    for block in field_type.blocks:
+        if values and has_values(field_type.terms[block.term]):
+            continue
+        rho = block.irrep.matrix(angle, flip)
+        m = block.multiplicity
+        for k in range(block.irrep.dim):
+            columns = slice(block.start + k * m, block.start + (k + 1) * m)
+            near[:, columns] = rho[:, k, k, None]
+            if block.irrep.dim == 2:
+                far[:, columns] = rho[:, k, 1 - k, None]
+                partner[columns] = torch.arange(block.start + (1 - k) * m, block.start + (2 - k) * m)
+    return ChartTransport(
+        pull.source.to(device),
+        rows.to(device),
+        column.to(device) if bool((column != torch.arange(dim)).any()) else None,
+        (near * alive).to(device, dtype),
+        (far * alive).to(device, dtype) if bool((far.abs() > 1e-12).any()) else None,
+        partner.to(device),
+    )
+
+
+def check_atlas(group: StructureGroup, atlas: ChartAtlas) -> None:
+    """Raise a ValueError unless every transition function of the atlas lies in the structure group of the layer."""
+    if not group.contains(StructureGroup.parse(atlas.structure_group)):
+        raise ValueError(
+            f"structure group {group.name} does not admit {atlas!r}: use a field type of {atlas.structure_group} "
+            "or of a larger group"
+        )
+
+
+def padded(x: Tensor, atlas: ChartAtlas, field_type: FieldType, radius: int, *, values: bool) -> Tensor:
+    """[P, N, C] → [rows + 2 radius, columns + 2 radius, n_charts · N, C]: the halo filled by transport, borders 0."""
+    key = ("padding", radius, str(field_type), values, x.dtype, x.device)
+    transport = atlas.remember(
+        key,
+        lambda: chart_transport(atlas.halo(radius), field_type, values=values, dtype=x.dtype, device=x.device),
+    )
+    return transport(x).view(atlas.rows + 2 * radius, atlas.columns + 2 * radius, -1, x.shape[2])

@@ -1,0 +1,114 @@
+"""Correlation on a regular grid whose halo is filled already: directly, or through the Fourier transform.
+
+    out[i, j] = Σ_{a, b} x[i + a, j + b] w[a, b],    0 ≤ a, b < k
+
+for x [H + k − 1, W + k − 1, N, C_in] and w [k, k, C_in, C_out]; out [H, W, N, C_out]. Grid first: a pixel is a
+contiguous matrix [N, C], so that halos are row copies and every transform is one matrix product.
+
+`direct` leaves it to torch's conv2d. `fourier` takes N_h = H + k − 1 and N_w = W + k − 1 as periods: the correlation is
+a product at each of (N_h // 2 + 1) N_w frequencies, and what wraps around is never read. It needs 2 complex products
+per pixel and pair of channels instead of k² real ones; transforms are products with matrices of that size, so no length
+is worse than another.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def direct(x: Tensor, weight: Tensor) -> Tensor:
+    """The equation at the top of this file by conv2d. See there for shapes; any floating dtype and device."""
+    out = torch.conv2d(x.permute(2, 3, 0, 1), weight.permute(3, 2, 0, 1))
+    return out.permute(2, 3, 0, 1).contiguous()
+
+
+def fourier(x: Tensor, weight: Tensor) -> Tensor:
+    """The equation at the top of this file through the Fourier transform: same shapes, same result up to rounding."""
+    rows, columns, n, c_in = x.shape
+    k, c_out = weight.shape[0], weight.shape[3]
+    forward_rows, forward_columns, back_rows, back_columns, taps = _matrices(rows, columns, k, x.dtype, x.device)
+    half = rows // 2 + 1
+    spectrum = forward_rows @ x.reshape(rows, -1)
+    spectrum = forward_columns @ spectrum.view(half, 2 * columns, n * c_in)
+    kernel = taps @ weight.reshape(k * k, -1)
+    shape = (half * columns, 2)
+    product: Tensor = _FrequencyProduct.apply(  # type: ignore[no-untyped-call]
+        spectrum.view(*shape, n, c_in), kernel.view(*shape, c_in, c_out)
+    )
+    product = back_columns @ product.view(half, 2 * columns, n * c_out)
+    height, width = rows - k + 1, columns - k + 1
+    out: Tensor = (back_rows @ product.view(2 * half, -1)).view(height, width, n, c_out)
+    return out
+
+
+class _FrequencyProduct(torch.autograd.Function):
+    """Y = X W at every frequency, real and imaginary parts apart: X [F, 2, N, C_in], W [F, 2, C_in, C_out]."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, w: Tensor) -> Tensor:
+        ctx.save_for_backward(x, w)
+        return _product(x[:, 0], x[:, 1], w[:, 0], w[:, 1], 1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        x, w = ctx.saved_tensors
+        grad_x = grad_w = None
+        if ctx.needs_input_grad[0]:
+            wt = w.transpose(2, 3)
+            grad_x = _product(grad[:, 0], grad[:, 1], wt[:, 0], wt[:, 1], -1)
+        if ctx.needs_input_grad[1]:
+            xt = x.transpose(2, 3)
+            grad_w = _product(xt[:, 0], xt[:, 1], grad[:, 0], grad[:, 1], 1, conjugate_first=True)
+        return grad_x, grad_w
+
+
+def _product(a: Tensor, b: Tensor, c: Tensor, d: Tensor, sign: int, conjugate_first: bool = False) -> Tensor:
+    """(a + i b)(c + i sign d), or (a − i b)(c + i d), as [F, 2, rows, columns]."""
+    out = a.new_empty(a.shape[0], 2, a.shape[1], c.shape[2])
+    s = -1 if conjugate_first else 1
+    real = torch.bmm(a, c)
+    out[:, 0] = real.baddbmm_(b, d, alpha=-sign * s)
+    imaginary = torch.bmm(b, c) if s == 1 else torch.bmm(b, c).neg_()
+    out[:, 1] = imaginary.baddbmm_(a, d, alpha=sign)
+    return out
+
+
+@lru_cache(maxsize=64)
+def _matrices(rows: int, columns: int, k: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    """Both transforms, their inverses and that of the taps, real and imaginary parts interleaved by rows.
+
+    forward_rows [2 half, rows]; forward_columns [2 columns, 2 columns] on (part, column) → (frequency, part);
+    back_columns [2 width, 2 columns] → (part, column); back_rows [height, 2 half]; taps [half · columns · 2, k²].
+    """
+    half, height, width = rows // 2 + 1, rows - k + 1, columns - k + 1
+
+    def wave(period: int, frequencies: int, places: int) -> tuple[Tensor, Tensor]:
+        angle = torch.outer(torch.arange(frequencies).double(), torch.arange(places).double()) * (2 * math.pi / period)
+        return angle.cos(), angle.sin()
+
+    cos, sin = wave(rows, half, rows)
+    forward_rows = torch.stack([cos, -sin], 1).flatten(0, 1)
+    twice = torch.full((half,), 2.0, dtype=torch.float64)
+    twice[0] = 1.0
+    if rows % 2 == 0:
+        twice[-1] = 1.0
+    back_rows = (torch.stack([cos, -sin], 1) * (twice / rows)[:, None, None]).flatten(0, 1).T[:height]
+    cos, sin = wave(columns, columns, columns)
+    # (C − i S)(re + i im), columns (part, place)
+    forward_columns = torch.stack([torch.cat([cos, sin], 1), torch.cat([-sin, cos], 1)], 1).flatten(0, 1)
+    c, s = cos.T[:width], sin.T[:width]
+    real, imaginary = torch.stack([c, -s], 2).flatten(1), torch.stack([s, c], 2).flatten(1)
+    back_columns = torch.cat([real, imaginary]) / columns
+    down, across = wave(rows, half, k), wave(columns, columns, k)
+    cos = torch.einsum("fa,gb->fgab", down[0], across[0]) - torch.einsum("fa,gb->fgab", down[1], across[1])
+    sin = torch.einsum("fa,gb->fgab", down[1], across[0]) + torch.einsum("fa,gb->fgab", down[0], across[1])
+    taps = torch.stack([cos, sin], 2).reshape(half * columns * 2, k * k)
+    return tuple(
+        m.to(device=device, dtype=dtype).contiguous()
+        for m in (forward_rows, forward_columns, back_rows, back_columns, taps)
+    )

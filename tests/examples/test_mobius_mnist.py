@@ -1,0 +1,143 @@
+"""The seven networks of the Möbius MNIST example: parameters, isometries, data, and the runner."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gaugenet.nn.chart_transport import chart_transport
+
+FOLDER = Path(__file__).parents[2] / "examples" / "mobius_mnist"
+
+
+def load(name):
+    spec = importlib.util.spec_from_file_location(f"mobius_mnist_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+model, data = load("model"), load("data")
+
+PARAMETERS = {
+    "cnn": 1_501_162,
+    "cnn-small": 832_190,
+    "scalar": 901_962,
+    "sign": 819_962,
+    "regular": 751_914,
+    "irreps": 752_162,
+    "mixed": 752_038,
+}
+
+
+@pytest.mark.parametrize("name", model.MODELS)
+def test_parameters_are_those_of_the_paper(name):
+    assert sum(p.numel() for p in model.MobiusNetwork(name).parameters()) == PARAMETERS[name]
+
+
+def narrow(name):
+    network = model.MobiusNetwork(name).double().eval()
+    g = torch.Generator().manual_seed(1)
+    for p in network.parameters():
+        p.data.add_(torch.randn(p.shape, generator=g, dtype=p.dtype), alpha=0.05)
+    return network
+
+
+def isometry_error(network, n_layers, pool, step):
+    """Over all shifts by multiples of `step`, of the field after so many layers, relative."""
+    image = torch.rand(1, 28, 28, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    steps = torch.arange(0, 56, step)
+    images = data.move_along(image.expand(len(steps), -1, -1), steps)
+    with torch.no_grad():
+        field, atlas = network.features(images.flatten(1).T.contiguous()[..., None], n_layers, pool=pool)
+    kind = model.field_types(network.model)[n_layers]
+    still, error = field[:, :1], 0.0
+    for n, s in enumerate(steps.tolist()):
+        move = atlas.move(0, s * atlas.columns // 28)
+        expected = chart_transport(move, kind, values=True, dtype=field.dtype, device=field.device)(still)
+        error = max(error, float((field[:, n : n + 1] - expected).abs().max() / still.abs().max()))
+    return error
+
+
+@pytest.mark.parametrize("name", model.FIELDS)
+def test_all_56_isometries_of_the_strip(name, monkeypatch):
+    monkeypatch.setattr(model, "WIDTHS", (1, 2, 2, 3, 2))
+    network = narrow(name)
+    assert isometry_error(network, 5, pool=False, step=1) < 1e-12
+    assert isometry_error(network, 5, pool=True, step=4) < 1e-12
+    assert isometry_error(network, 6, pool=True, step=4) < 1e-12
+    network.atlas = network.atlas.without_transitions()
+    if name != "scalar":
+        assert isometry_error(network, 5, pool=False, step=1) > 1e-3
+
+
+def test_the_plain_network_has_none_of_them(monkeypatch):
+    monkeypatch.setattr(model, "WIDTHS", (1, 2, 2, 3, 2))
+    assert isometry_error(narrow("cnn"), 5, pool=False, step=1) > 1e-2
+
+
+def test_logits_do_not_change_where_pooling_allows():
+    network = narrow("mixed")
+    image = torch.rand(1, 28, 28, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    steps = torch.arange(0, 56, 4)
+    with torch.no_grad():
+        logits = network(data.move_along(image.expand(len(steps), -1, -1), steps))
+    assert (logits - logits[:1]).abs().max() < 1e-12 * logits.abs().max()
+
+
+def test_digits_move_as_the_protocol_says():
+    image = np.random.default_rng(0).random((28, 28))
+    for s in (0, 1, 13, 27, 28, 40, 55):
+        expected = np.roll(image, s % 28, axis=1)
+        expected[:, : s % 28] = expected[::-1, : s % 28]
+        if s >= 28:
+            expected = expected[::-1]
+        got = data.move_along(torch.from_numpy(image)[None], torch.tensor([s]))[0].numpy()
+        assert (got == expected).all()
+
+
+def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    n = 128
+    pixels, labels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), rng.integers(0, 10, n, dtype=np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
+    for name, module in (("data", data), ("model", model)):
+        monkeypatch.setitem(sys.modules, name, module)
+    runner = load("run")
+
+    def call(epochs, out):
+        command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / out)]
+        command += ["--models", "scalar", "--train", "centred", "--epochs", str(epochs)]
+        monkeypatch.setattr(sys, "argv", command)
+        runner.main()
+        return capsys.readouterr().out
+
+    table = call(2, "whole")
+    result = json.loads((tmp_path / "whole" / "scalar-centred-0.json").read_text())
+    assert result["parameters"] == PARAMETERS["scalar"]
+    assert "| 901,962 | – | 1.60 ± 0.10 |" in table
+    assert "done before" in call(2, "whole")
+    # interrupted after the first epoch, then again: the same losses
+    monkeypatch.setattr(runner, "test_error", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        call(1, "halves")
+    monkeypatch.undo()
+    for name, module in (("data", data), ("model", model)):
+        monkeypatch.setitem(sys.modules, name, module)
+    runner = load("run")
+    call(2, "halves")
+    resumed = json.loads((tmp_path / "halves" / "scalar-centred-0.json").read_text())
+    assert resumed["train_loss"] == result["train_loss"]
+    assert resumed["test_error_percent"] == result["test_error_percent"]
+
+
+def test_runner_without_data_says_what_to_give(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(ValueError, match="--data"):
+        data.bundled_digits()
+    with pytest.raises(ValueError, match="no file"):
+        data.mnist(tmp_path / "nothing.npz")

@@ -1,0 +1,44 @@
+"""Both ways to correlate against the definition."""
+
+import pytest
+import torch
+
+from gaugenet.kernels.grid_conv import direct, fourier
+
+
+def by_definition(x, w):
+    k = w.shape[0]
+    h, wd = x.shape[0] - k + 1, x.shape[1] - k + 1
+    out = torch.zeros(h, wd, x.shape[2], w.shape[3], dtype=x.dtype)
+    for a in range(k):
+        for b in range(k):
+            out = out + x[a : a + h, b : b + wd] @ w[a, b]
+    return out
+
+
+@pytest.mark.parametrize("correlate", [direct, fourier])
+@pytest.mark.parametrize(("rows", "columns", "k"), [(7, 9, 5), (8, 6, 3), (5, 5, 5), (3, 3, 1), (11, 12, 5), (4, 7, 3)])
+def test_forward_and_both_gradients(correlate, rows, columns, k):
+    g = torch.Generator().manual_seed(rows * columns + k)
+    x = torch.randn(rows, columns, 3, 2, generator=g, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(k, k, 2, 4, generator=g, dtype=torch.float64, requires_grad=True)
+    expected = by_definition(x, w)
+    out = correlate(x, w)
+    assert out.is_contiguous()
+    scale = expected.abs().max()
+    assert (out - expected).abs().max() <= 1e-13 * scale
+    weights = torch.randn(expected.shape, generator=g, dtype=torch.float64)
+    for got, right in zip(
+        torch.autograd.grad(out, (x, w), weights), torch.autograd.grad(expected, (x, w), weights), strict=True
+    ):
+        assert (got - right).abs().max() <= 1e-13 * right.abs().max()
+
+
+@pytest.mark.parametrize("correlate", [direct, fourier])
+def test_float32_stays_within_rounding(correlate):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(18, 18, 4, 64, generator=g, dtype=torch.float64)
+    w = torch.randn(5, 5, 64, 32, generator=g, dtype=torch.float64)
+    expected = by_definition(x, w)
+    off = (correlate(x.float(), w.float()) - expected).abs().max() / expected.abs().max()
+    assert off < 2e-6
