@@ -183,3 +183,46 @@ def test_results_are_equal_to_the_bit(case):
     first = problem.all("triton")
     for _ in range(2 if DEVICE == "cpu" else 10):
         assert all(torch.equal(again, once) for again, once in zip(problem.all("triton"), first))
+
+
+def flat(blocks):
+    return [number for block in blocks for number in block]
+
+
+@runs
+@pytest.mark.parametrize("name", ["float64", "float32"])
+def test_opcheck(case, name):
+    """Schemas, shapes without data and derivatives, as torch checks an operator; float32 is fused."""
+    options = {"dtype": getattr(torch, name), "n_source": 3, "n_scalars": 1, "geometry": ("alpha",)}
+    p = on_device(case("order 0 in two components", (1, 0, 2), **options))
+    e = p.edges
+    arguments = (
+        *(e.scalars, e.pre, e.pre_flip, e.post, e.post_flip, e.row_ptr, e.source, None),
+        *(e.reverse_row_ptr, e.reverse_target, e.reverse_edge, e.order, e.reverse_order, False),
+        *(flat(p.in_blocks), flat(p.out_blocks), "triton"),
+    )
+    x, weight, grad = (t.clone().requires_grad_() for t in (p.x, p.weight, p.grad))
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv, (x, weight, *arguments))
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv_weight_grad, (x, grad, *arguments))
+    torch.library.opcheck(torch.ops.gaugenet.transport_conv_backward, (x, weight, grad, *arguments))
+
+
+@runs
+def test_it_compiles_exports_and_bears_autocast(case, error, tolerance):
+    """One graph without a break, the same operator when exported, and sums in float32 under autocast."""
+    from gaugenet.kernels.transport_conv import transport_conv
+
+    p = on_device(case("order 0 in two components", (1, 0, 2), n_source=3, n_scalars=1, dtype=torch.float32))
+
+    class Layer(torch.nn.Module):
+        def forward(self, x):
+            return transport_conv(x, p.weight, p.edges, p.in_blocks, p.out_blocks, implementation="triton")
+
+    expected = p.run("reference")
+    compiled = torch.compile(Layer(), fullgraph=True, backend="aot_eager")
+    assert error(compiled(p.x), expected) < tolerance["float32"]
+    exported = torch.export.export(Layer(), (p.x,))
+    assert any("transport_conv" in str(node.target) for node in exported.graph.nodes)
+    assert error(exported.module()(p.x), expected) < tolerance["float32"]
+    with torch.autocast(p.x.device.type, dtype=torch.bfloat16):
+        assert error(Layer()(p.x), expected) < tolerance["bfloat16"]
