@@ -1,4 +1,4 @@
-"""The configuration of a run: three typed, frozen tables that read and write TOML.
+"""The configuration of a run: typed, frozen tables that read and write TOML.
 
     [data]                      [model]                     [train]
     path = "embedded"           group = "SO(2)"             epochs = 30
@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gaugenet.settings import AUTO, EMBEDDED, DataConfig, ModelConfig, TrainConfig, setting
+from gaugenet.settings import AUTO, EMBEDDED, AugmentConfig, DataConfig, ModelConfig, TrainConfig, setting
 
-__all__ = ["AUTO", "EMBEDDED", "Config", "DataConfig", "ModelConfig", "TrainConfig", "setting"]
+__all__ = ["AUTO", "EMBEDDED", "AugmentConfig", "Config", "DataConfig", "ModelConfig", "TrainConfig", "setting"]
 
 ORIENTED_FEATURES = "hks16+curvature+chirality"
 """Features for structure groups without reflections: they may tell left from right."""
@@ -43,6 +43,7 @@ class Config:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
     def __post_init__(self) -> None:
         for table, key, value, f in self._settings():
@@ -122,7 +123,7 @@ class Config:
                 yield table, f.name, getattr(getattr(self, table), f.name), f
 
 
-_TABLES: dict[str, type] = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig}
+_TABLES: dict[str, type] = {"data": DataConfig, "model": ModelConfig, "train": TrainConfig, "augment": AugmentConfig}
 
 
 def _find(name: str, where: str) -> dataclasses.Field[Any]:

@@ -1,4 +1,4 @@
-"""The settings of a run: four typed, frozen tables. How they are read, checked and written: `gaugenet.config`."""
+"""The settings of a run: typed, frozen tables. How they are read, checked and written: `gaugenet.config`."""
 
 from __future__ import annotations
 
@@ -80,3 +80,17 @@ class TrainConfig:
     seed: int = setting(0, "of weights, order, dropout and augmentation", least=0, most=2**64 - 1)
     threads: int = setting(0, "processor threads; 0: one for small surfaces, else as torch chooses", least=0, most=1024)
     device: str = setting("cpu", 'where to train, e.g. "cpu" or "cuda"')
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How training surfaces are changed at random: `gaugenet.data.augmentation.Augmentation`."""
+
+    rotation: str = setting(
+        "off", "of the features xyz and normals: any, or about an axis", choices=("off", "all", "x", "y", "z")
+    )
+    scale: float = setting(0.0, "s: sizes from e^-s to e^s (matters where data.radius is set)", least=0, most=2)
+    stretch: float = setting(0.0, "s: each axis of its own from e^-s to e^s", least=0, most=1)
+    noise: float = setting(0.0, "displacement of vertices, in mean edge lengths", least=0, most=0.5)
+    remesh: float = setting(0.0, "share of vertices that are replaced by others", least=0, most=0.5)
+    variants: int = setting(4, "changed copies of each surface that are prepared and kept", least=1, most=1000)

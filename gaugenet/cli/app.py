@@ -103,6 +103,10 @@ def train(
         typer.Option("--resume", metavar="RUN", help="Go on with a run that was stopped, given its folder."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --out.")] = False,
+    seeds: Annotated[
+        str,
+        typer.Option("--seeds", metavar="N,N,...", help="A run for each seed, then mean, spread and 95 % interval."),
+    ] = "",
     set_: Assignments = [],  # noqa: B006
 ) -> None:
     """Train a segmentation network, on the generated set or on your own."""
@@ -116,6 +120,7 @@ def train(
         out=out,
         resume=resume,
         overwrite=overwrite,
+        seeds=seeds,
         assignments=set_,
     )
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from gaugenet.cli.console import say, steps
-from gaugenet.config import EMBEDDED, DataConfig
+from gaugenet.config import EMBEDDED, AugmentConfig, DataConfig
 from gaugenet.data.articulated import ArticulatedDataset
+from gaugenet.data.augmentation import Augmentation, changes_surface, without_effect
 from gaugenet.data.dataset import SurfaceDataset, SurfaceSample, prepare, prepare_mesh
 from gaugenet.data.features import FeatureSpec
 from gaugenet.data.folder import FolderDataset
@@ -60,7 +61,7 @@ class _Checked:
             yield surface
 
 
-def prepared_data(config: DataConfig, group: str) -> SurfaceData:
+def prepared_data(config: DataConfig, group: str, augment: AugmentConfig | None = None) -> SurfaceData:
     """All training, validation and test surfaces with geometry and features, from the cache where they are in it.
 
     Raises:
@@ -97,10 +98,34 @@ def prepared_data(config: DataConfig, group: str) -> SurfaceData:
         dataset.class_names,
         dataset.class_values,
         samples.get("val", []),
+        augment=_augmentation(config, augment, cache),
     ).set_aside(config.validation, config.seed)
     if config.validation:
         say("validation", f"{len(data.validation)} of {len(samples['train'])} training surfaces are set aside")
     return data
+
+
+def _augmentation(config: DataConfig, augment: AugmentConfig | None, cache: GeometryCache) -> Augmentation | None:
+    if augment is None or not (changes_surface(augment) or augment.rotation != "off"):
+        return None
+    features = FeatureSpec.parse(config.features)
+    for sentence in without_effect(augment, features, config.radius):
+        say("augment", sentence)
+
+    def prepare_variant(surface: LabelledMesh) -> SurfaceSample:
+        return prepare_mesh(
+            surface.mesh,
+            neighborhood_of(config),
+            mode=_mode(config),
+            features=features,
+            cache=cache,
+            labels=surface.labels,
+            label_kind=surface.label_kind,
+            name=surface.name,
+            path=surface.path,
+        )
+
+    return Augmentation(augment, features, prepare_variant)
 
 
 def prepared_sample(

@@ -12,6 +12,7 @@ import torch
 from gaugenet.checkpoint import ResumeState
 from gaugenet.cli import InterruptedRunError
 from gaugenet.cli.console import TrainProgress, console, load_config, say
+from gaugenet.cli.seeds import run_seeds
 from gaugenet.cli.surfaces import prepared_data
 from gaugenet.config import EMBEDDED, Config
 from gaugenet.evaluation import predict
@@ -30,6 +31,7 @@ from gaugenet.training import (
     use_threads,
 )
 from gaugenet.training.order import surfaces_per_step
+from gaugenet.training.seeds import parse_seeds
 
 _PICTURES = 4
 """Surfaces whose predictions are written at the end."""
@@ -44,6 +46,7 @@ def run_train(
     out: Path | None,
     resume: Path | None,
     overwrite: bool,
+    seeds: str,
     assignments: Sequence[str],
 ) -> None:
     """Prepare data, train, and say what came of it."""
@@ -54,12 +57,13 @@ def run_train(
         options.append(f"model.group={group}")
     if epochs is not None:
         options.append(f"train.epochs={epochs}")
+    wanted = parse_seeds(seeds) if seeds else []
     state = None
     if resume is not None:
-        if out is not None or config_file is not None or overwrite:
+        if out is not None or config_file is not None or overwrite or seeds:
             raise ValueError(
                 "--resume goes on in the folder and with the settings of that run; "
-                "leave out --out, --config and --overwrite"
+                "leave out --out, --config, --overwrite and --seeds (with --seeds, the same command again goes on)"
             )
         state = _state_of(resume)
         config = _absolute(state.config.override(options))
@@ -70,20 +74,37 @@ def run_train(
         folder = _new_folder(config, out, overwrite)
     with joined_world(device_of(config.train.device)) as world:
         console.quiet = not world.is_first
-        _train(config, world.of_first(folder), state, world)
+        folder = world.of_first(folder)
+        data = _prepare(config, world)
+        if not wanted:
+            _train(config, data, folder, state, world)
+            return
+
+        def train_one(one: Config, place: Path, begun: ResumeState | None) -> None:
+            _train(one, data, place, begun, world)
+
+        try:
+            run_seeds(config, wanted, folder, overwrite, train_one, world)
+        except InterruptedRunError as stop:
+            again = f"the same command with --out {folder} goes on with all seeds"
+            raise InterruptedRunError(f"{str(stop).partition(';')[0]}; {again}") from None
 
 
-def _train(config: Config, folder: Path, state: ResumeState | None, world: World) -> None:
+def _prepare(config: Config, world: World) -> SurfaceData:
     if not world.is_first:
         # the first process fills the cache, from which the others read
         world.wait()
-    data = prepared_data(config.data, config.model.group)
+    data = prepared_data(config.data, config.model.group, config.augment)
     if world.is_first:
         world.wait()
     use_threads(config.train, data.train)
     say("operator", explain(torch.empty(0, device=world.device)).removeprefix("operator: "))
     if world.size > 1:
         say("processes", f"{world.size}, {surfaces_per_step(config.train, world)} surfaces per step")
+    return data
+
+
+def _train(config: Config, data: SurfaceData, folder: Path, state: ResumeState | None, world: World) -> None:
     progress = TrainProgress()
     try:
         result = train(config, data, folder, progress, resume=state)

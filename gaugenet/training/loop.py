@@ -174,7 +174,7 @@ class _Run:
         surfaces = self.data.train
         rounds = rounds_of_step(len(surfaces), self.config.train, self.world, epoch, step)
         for one in rounds:
-            yield one.place, [surfaces[i] for i in one.surfaces]
+            yield one.place, [self.data.learned(i, epoch, self.config.train.seed) for i in one.surfaces]
         if not rounds:
             # all processes must take part in a step: this one with a surface whose labels do not count
             yield 0, [surfaces[0].replace(labels=torch.full_like(surfaces[0].labels, -100))]

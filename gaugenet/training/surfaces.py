@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 if TYPE_CHECKING:
+    from gaugenet.data.augmentation import Augmentation
     from gaugenet.data.dataset import SurfaceSample
     from gaugenet.data.labelled import LabelKind
 
@@ -23,6 +24,8 @@ class SurfaceData:
     label_values: tuple[int, ...]
     """The value in the user's label files of each class."""
     validation: Sequence[SurfaceSample] = ()
+    augment: Augmentation | None = None
+    """What happens to training surfaces whenever they are learned from."""
 
     @property
     def n_classes(self) -> int:
@@ -31,6 +34,11 @@ class SurfaceData:
     @property
     def n_features(self) -> int:
         return int(self.train[0].features.shape[1])
+
+    def learned(self, place: int, epoch: int, seed: int) -> SurfaceSample:
+        """A training surface as it is learned from in an epoch."""
+        sample = self.train[place]
+        return sample if self.augment is None else self.augment(sample, place, epoch, seed)
 
     @property
     def label_kind(self) -> LabelKind:

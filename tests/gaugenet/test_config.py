@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from gaugenet.config import Config, DataConfig, ModelConfig, TrainConfig
+from gaugenet.config import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
 from gaugenet.data.features import FeatureSpec
 
 
@@ -113,6 +113,6 @@ def test_wrong_values_are_refused_in_code_too():
 
 
 def test_every_setting_is_documented():
-    for table in (DataConfig, ModelConfig, TrainConfig):
+    for table in (DataConfig, ModelConfig, TrainConfig, AugmentConfig):
         for f in dataclasses.fields(table):
             assert f.metadata["doc"], f.name

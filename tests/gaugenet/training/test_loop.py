@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from gaugenet.checkpoint import Checkpoint, ResumeState
+from gaugenet.data.augmentation import Augmentation
+from gaugenet.data.dataset import prepare_mesh
+from gaugenet.data.features import FeatureSpec
 from gaugenet.evaluation import evaluate
+from gaugenet.meshes.neighborhoods import Nearest
+from gaugenet.settings import AugmentConfig
 from gaugenet.training import Silent, SurfaceData, build_model, train
 
 
@@ -252,3 +257,21 @@ def test_another_number_of_processes_does_not_go_on(config, data, tmp_path):
     state = dataclasses.replace(ResumeState.load(tmp_path / "resume.safetensors"), processes=2)
     with pytest.raises(ValueError, match="was trained by 2 processes and now there are 1"):
         train(config, data, tmp_path, resume=state)
+
+
+def test_an_augmented_run_killed_within_an_epoch_goes_on_to_the_same_bits(config, data, tmp_path):
+    features = FeatureSpec.parse("xyz")
+    augment = Augmentation(
+        AugmentConfig(rotation="all", noise=0.1, variants=1),
+        features,
+        lambda s: prepare_mesh(s.mesh, Nearest(10), features=features, labels=s.labels, name=s.name),
+    )
+    config = config.override(["train.batch_size=1", "train.save_every=1"])
+    changed = dataclasses.replace(data, augment=augment)
+    train(config, changed, tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        train(config, changed, tmp_path / "killed", KilledWithin(2, 3))
+    resumed(config, changed, tmp_path / "killed")
+    assert identical(weights_of(tmp_path / "straight"), weights_of(tmp_path / "killed"))
+    train(config, data, tmp_path / "plain")
+    assert not identical(weights_of(tmp_path / "straight"), weights_of(tmp_path / "plain"))

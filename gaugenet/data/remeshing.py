@@ -1,0 +1,154 @@
+"""The same surface with other vertices and triangles, at random: edges are split, and others collapsed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gaugenet.data.labelled import LabelKind
+
+_SPLIT_RANGE = (0.35, 0.65)
+"""Where on an edge its new vertex may be."""
+
+_TURN = 0.5
+"""Least cosine between the normals of a triangle before and after a collapse."""
+
+_THIN = 0.15
+"""Least height of a triangle over its longest side, after a collapse (0.87 if its sides are equal)."""
+
+
+def remeshed(
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int64],
+    labels: NDArray[np.int64],
+    kind: LabelKind,
+    share: float,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+    """Vertices, faces and labels after `share`·V splits of edges and as many collapses where these are possible.
+
+    Vertices of the result lie on the surface of the input. An edge is collapsed onto one of its ends if the surface
+    stays what it was (the link condition of Dey, Edelsbrunner, Guha, Nekhayev 1999: its ends have two neighbours in
+    common, and neither is on the boundary) and no triangle turns by more than 60 degrees or becomes thin. New vertices
+    take the label of the nearer end, parts of faces that of the face.
+
+    Args:
+        vertices: [V, 3].
+        faces: [F, 3] of a manifold.
+        labels: [V] or [F], as `kind` says.
+        share: of the number of vertices.
+    """
+    surface = _Surface(vertices, faces, labels, kind)
+    n = round(share * len(vertices))
+    edges = np.unique(np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1), axis=0)
+    for a, b in rng.permutation(edges)[:n].tolist():
+        surface.split(a, b, float(rng.uniform(*_SPLIT_RANGE)))
+    done = 0
+    for a, b in rng.permutation(edges).tolist():
+        if done == n:
+            break
+        done += surface.collapse(a, b)
+    return surface.arrays()
+
+
+class _Surface:
+    """A triangle list that can be changed: faces by number, the faces around each vertex."""
+
+    def __init__(
+        self, vertices: NDArray[np.float64], faces: NDArray[np.int64], labels: NDArray[np.int64], kind: LabelKind
+    ) -> None:
+        self.points = list(vertices)
+        self.labels: list[int] = labels.tolist()
+        self.kind = kind
+        self.faces: dict[int, tuple[int, int, int]] = {}
+        self.around: list[set[int]] = [set() for _ in vertices]
+        self.next = 0
+        self.face_label: dict[int, int] = {}
+        for i, (a, b, c) in enumerate(faces.tolist()):
+            self._add((a, b, c), self.labels[i] if kind == "face" else 0)
+        self.removed: set[int] = set()
+
+    def split(self, a: int, b: int, share: float) -> None:
+        """Put a vertex on the edge a, b, at `share` of the way."""
+        shared = self.around[a] & self.around[b]
+        if not shared or len(shared) > 2:
+            return
+        m = len(self.points)
+        self.points.append((1 - share) * self.points[a] + share * self.points[b])
+        self.around.append(set())
+        if self.kind == "vertex":
+            self.labels.append(self.labels[a if share < 0.5 else b])
+        for i in shared:
+            face, label = self.faces[i], self.face_label[i]
+            self._remove(i)
+            for end in (a, b):
+                x, y, z = (m if v == end else v for v in face)
+                self._add((x, y, z), label)
+
+    def collapse(self, a: int, b: int) -> bool:
+        """Move b to a, if the surface allows; whether it did."""
+        if a in self.removed or b in self.removed:
+            return False
+        shared = self.around[a] & self.around[b]
+        if len(shared) != 2 or not (self._is_inside(a) and self._is_inside(b)):
+            return False
+        if len(self._neighbors(a) & self._neighbors(b)) != 2 or len(self.around[a]) + len(self.around[b]) < 8:
+            return False
+        moved = self.around[b] - shared
+        for i in moved:
+            new = self._with(self.faces[i], b, a)
+            before, after = self._normal(self.faces[i]), self._normal(new)
+            if before @ after < _TURN * np.sqrt((before @ before) * (after @ after)):
+                return False
+            corners = np.array([self.points[v] for v in new])
+            longest = ((corners - np.roll(corners, 1, axis=0)) ** 2).sum(1).max()
+            if after @ after < (_THIN * longest) ** 2:
+                return False
+        for i in [*shared, *moved]:
+            face, label = self.faces[i], self.face_label[i]
+            self._remove(i)
+            if i in moved:
+                self._add(self._with(face, b, a), label)
+        self.removed.add(b)
+        return True
+
+    def arrays(self) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """What is left, numbered anew."""
+        kept = np.array([v for v in range(len(self.points)) if v not in self.removed])
+        number = np.full(len(self.points), -1)
+        number[kept] = np.arange(len(kept))
+        faces = number[np.array([self.faces[i] for i in sorted(self.faces)])]
+        if self.kind == "vertex":
+            labels = np.array(self.labels, np.int64)[kept]
+        else:
+            labels = np.array([self.face_label[i] for i in sorted(self.faces)], np.int64)
+        return np.array(self.points)[kept], faces, labels
+
+    def _add(self, face: tuple[int, int, int], label: int) -> None:
+        self.faces[self.next], self.face_label[self.next] = face, label
+        for v in face:
+            self.around[v].add(self.next)
+        self.next += 1
+
+    def _remove(self, i: int) -> None:
+        for v in self.faces.pop(i):
+            self.around[v].discard(i)
+        del self.face_label[i]
+
+    def _neighbors(self, v: int) -> set[int]:
+        return {w for i in self.around[v] for w in self.faces[i]} - {v}
+
+    def _is_inside(self, v: int) -> bool:
+        # around an interior vertex of a manifold there are as many faces as neighbours
+        return len(self._neighbors(v)) == len(self.around[v])
+
+    def _normal(self, face: Iterable[int]) -> NDArray[np.float64]:
+        p, q, r = (self.points[v] for v in face)
+        return np.asarray(np.cross(q - p, r - p), np.float64)
+
+    @staticmethod
+    def _with(face: tuple[int, int, int], old: int, new: int) -> tuple[int, int, int]:
+        x, y, z = (new if v == old else v for v in face)
+        return x, y, z
