@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from gaugenet.meshes.geometry import MeshGeometry
@@ -60,3 +61,14 @@ def check_indices(geometry: MeshGeometry) -> None:
         raise ValueError(f"its row_ptr does not divide {n_edges} edges among {geometry.n_vertices} vertices")
     if n_edges and not 0 <= int(source.min()) <= int(source.max()) < geometry.n_sources:
         raise ValueError(f"its edges come from vertices beyond the {geometry.n_sources} there are")
+    mesh_ptr, source_ptr, order = geometry.mesh_ptr, geometry.source_ptr, geometry.visit_order
+    n = geometry.n_vertices
+    if mesh_ptr.ndim != 1 or len(mesh_ptr) == 0:
+        raise ValueError(f"its mesh_ptr should be [M + 1], it is {list(mesh_ptr.shape)}")
+    if int(mesh_ptr[0]) != 0 or int(mesh_ptr[-1]) != n or bool((mesh_ptr[1:] < mesh_ptr[:-1]).any()):
+        raise ValueError(f"its mesh_ptr does not divide {n} vertices among {geometry.n_meshes} surfaces")
+    if source_ptr is not None and (int(source_ptr[0]) != 0 or bool((source_ptr[1:] < source_ptr[:-1]).any())):
+        raise ValueError(f"its source_ptr does not divide the sources among {geometry.n_meshes} surfaces")
+    # executors write the rows it names, so each must be there once
+    if order is not None and not torch.equal(order.long().sort().values, torch.arange(n, device=order.device)):
+        raise ValueError(f"its visit_order is no permutation of {n} vertices")
