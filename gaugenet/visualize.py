@@ -105,16 +105,9 @@ def draw_segmentation(
     """
     if not panels:
         raise ValueError("expected at least one surface to draw, got none")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib; install it with: pip install matplotlib") from error
-
     columns = columns or min(len(panels), 4)
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.2 * columns, 3.2 * rows), dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
+    figure = new_figure(3.2 * columns, 3.2 * rows)
     for i, (vertices, faces, labels, title) in enumerate(panels):
         axes = figure.add_subplot(rows, columns, i + 1)
         _draw_surface(
@@ -123,6 +116,22 @@ def draw_segmentation(
         axes.set_title(title, fontsize=9)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.3 / (3.2 * rows), wspace=0.02, hspace=0.1)
     figure.savefig(path)
+
+
+def new_figure(width: float, height: float) -> Any:
+    """An empty figure of that size in inches, which belongs to no window.
+
+    Raises:
+        ImportError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ImportError("pictures need matplotlib; install it with: pip install matplotlib") from error
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
 
 
 def _draw_surface(
@@ -134,6 +143,24 @@ def _draw_surface(
     view: tuple[float, float],
     up: str,
 ) -> None:
+    draw_shaded(axes, vertices, faces, _face_colors(labels, faces, len(vertices), n_classes), view, up)
+
+
+def draw_shaded(
+    axes: Any,
+    vertices: NDArray[np.float64],
+    faces: NDArray[Any],
+    base: NDArray[np.float64],
+    view: tuple[float, float] = (22.0, -55.0),
+    up: str = "z",
+) -> None:
+    """Draws a surface as shaded triangles, seen from infinity, into matplotlib axes.
+
+    Args:
+        vertices: [V, 3]; faces: [F, 3].
+        base: [F, 3] red, green and blue of each face, 0 to 1.
+        view, up: as of `draw_segmentation`.
+    """
     from matplotlib.collections import PolyCollection
 
     axes.set_axis_off()
@@ -142,7 +169,6 @@ def _draw_surface(
         return
     seen = vertices @ _camera(view, up).T  # right, up, towards the eye
     corners = seen[faces]
-    base = _face_colors(labels, faces, len(vertices), n_classes)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
     normal *= np.where(normal[:, 2:] < 0, -1.0, 1.0)  # both sides are lit, so that open surfaces show their inside

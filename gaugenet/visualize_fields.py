@@ -12,7 +12,7 @@ from gaugenet.meshes.field_export import FIRST_ARM, NEGATIVE, OTHER_ARM, POSITIV
 from gaugenet.meshes.frame_field import FrameField
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.mesh import TriangleMesh
-from gaugenet.visualize import _camera, _draw_surface
+from gaugenet.visualize import _camera, draw_shaded, new_figure
 
 
 def draw_field(
@@ -45,18 +45,12 @@ def draw_field(
         raise ValueError(f"every must be at least 1, got {every}")
     points, vectors = field_arrows(mesh, geometry, field, length)
     camera = _camera(view, up)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.collections import LineCollection
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("pictures need matplotlib; install it with: pip install matplotlib") from error
+    figure = new_figure(6.0, 6.0)
+    from matplotlib.collections import LineCollection
 
     positions = np.asarray(mesh.vertices, np.float64)
-    figure = Figure(figsize=(6.0, 6.0), dpi=150, facecolor="white")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    _draw_surface(axes, positions, mesh.faces, np.full(mesh.n_vertices, -1), 1, view, up)
+    draw_shaded(axes, positions, mesh.faces, np.tile((0.84, 0.85, 0.87), (mesh.n_faces, 1)), view, up)
     edge = float(mesh.edge_lengths.mean())
     seen = _seen(positions, mesh.faces, camera, edge)
     shown = np.repeat(seen & (np.arange(mesh.n_vertices) % every == 0), field.n)
@@ -69,7 +63,7 @@ def draw_field(
     middle = positions[mesh.faces[at]].mean(1) @ camera.T
     positive = field.face_index[at] > 0
     for some, color in ((positive, POSITIVE), (~positive, NEGATIVE)):
-        axes.scatter(middle[some, 0], middle[some, 1], s=26, color=[np.array(color) / 255], zorder=5)
+        axes.scatter(middle[some, 0], middle[some, 1], s=16, color=[np.array(color) / 255], zorder=5)
     sides = "one singular face" if len(field.singular_faces) == 1 else f"{len(field.singular_faces)} singular faces"
     axes.set_title(
         f"{Path(mesh.name).name}: {field.n} arms, {sides}, total index {field.face_index.sum():g}", fontsize=9

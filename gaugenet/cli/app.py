@@ -220,6 +220,56 @@ def docs(
     run_docs(out)
 
 
+@app.command()
+def view(
+    path: Annotated[Path, typer.Argument(metavar="FILE|RUN", help="A mesh, or the folder of a run.")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--out", "-o", metavar="PNG", help="The picture; left out: NAME.png here, of a run: in its folder."
+        ),
+    ] = None,
+    labels: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--labels", metavar="FILE", help="Labels; left out: those beside the mesh."),
+    ] = None,
+    feature: Annotated[
+        str, typer.Option("--feature", metavar="NAME[:COLUMN]", help="An input feature, e.g. curvature:K_0.06.")
+    ] = "",
+    field: Annotated[int, typer.Option("--field", metavar="N", help="The smoothest field of N arms.")] = 0,
+    transport: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--transport", metavar="V", help="A vector at vertex V, transported to its neighbours."),
+    ] = None,
+    weights: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option("--weights", metavar="V", help="Quadrature weights of the neighbours of vertex V."),
+    ] = None,
+    frames: Annotated[bool, typer.Option("--frames", help="The first axis of the frame at each vertex.")] = False,
+    up: Annotated[str, typer.Option("--up", help="The axis that points up, y or z.")] = "z",
+    window: Annotated[bool, typer.Option("--window", help="Open a window instead (polyscope).")] = False,
+) -> None:
+    """Draw a mesh with its labels, a feature, frames or transport; of a run, its curves and its mistakes."""
+    from gaugenet.cli.view import ViewOptions, run_view
+
+    run_view(path, out, ViewOptions(labels, feature, field, transport, weights, frames), up, window)
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", metavar="HTML", help="The file; left out: report.html in the folder."),
+    ] = None,
+    up: Annotated[str, typer.Option("--up", help="The axis that points up, y or z.")] = "z",
+) -> None:
+    """Write a report of a run: settings, scores, equivariance, curves and pictures in one HTML file."""
+    from gaugenet.cli.view import run_report
+
+    run_report(run, out, up)
+
+
 @app.command("config")
 def print_config(config: ConfigFile = None, set_: Assignments = []) -> None:  # noqa: B006
     """Print all settings as a TOML file, each with its meaning."""
