@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -10,7 +12,7 @@ from gaugenet.kernels.transport_conv import transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.edges import check_admissible, mean_edges
-from gaugenet.nn.rows import Row, Rows, carry, rows_of
+from gaugenet.nn.rows import Row, Rows, carried_components, rows_of
 from gaugenet.nn.self_interaction import SelfInteraction
 from gaugenet.radial import RadialBasis
 from gaugenet.steerable import KernelBasis, default_max_harmonic
@@ -84,9 +86,10 @@ class GaugeAttention(nn.Module):
         gain = 0.5**0.5 if self_interaction else 1.0
         self.keys = nn.Parameter(self.key_basis.initial(n, generator=generator))
         self.values = nn.Parameter(self.value_basis.initial(n, gain=gain * heads**-0.5, generator=generator))
-        all_heads = FieldType(in_type.group, [(t.representation, t.multiplicity) for t in head_type.terms] * heads)
-        self.hidden = SelfInteraction(in_type, all_heads, bias=False, generator=generator)
-        self.queries = SelfInteraction(in_type, all_heads, bias=False, generator=generator)
+        self.all_heads = FieldType(in_type.group, [(t.representation, heads * t.multiplicity) for t in head_type.terms])
+        self.hidden = SelfInteraction(in_type, self.all_heads, bias=False, generator=generator)
+        self.queries = SelfInteraction(in_type, self.all_heads, bias=False, generator=generator)
+        self._components = [b for b in self.all_heads.blocks for _ in range(b.irrep.dim)]
         self.self_interaction = (
             SelfInteraction(in_type, out_type, bias=False, gain=gain, generator=generator) if self_interaction else None
         )
@@ -137,11 +140,10 @@ class GaugeAttention(nn.Module):
             own, hidden, queries, key_weight, value_weight = self._prepared(x, geometry, target)
 
             def attend(chunk: Row, functions: Tensor) -> Tensor:
-                t = carry(self.head_type, chunk.gather(hidden), chunk.phi[..., None], _per_head(chunk.flip))
-                t = t.transpose(1, 2)
-                alpha = self._weights(t, queries[chunk.target], key_weight, functions, chunk)
-                mixed = (alpha[..., None] * functions[:, None]).mT @ t
-                return mixed.flatten(1) @ value_weight
+                t = self._transported(hidden, chunk)
+                alpha = self._weights(t, queries[:, chunk.target], key_weight, functions, chunk)
+                mixed = (alpha[..., None] * functions).mT @ t
+                return (mixed.flatten(2) @ value_weight).sum(0)
 
             out = rows.run(attend, self._functions(geometry, rows))
             if self.self_interaction is not None:
@@ -156,23 +158,37 @@ class GaugeAttention(nn.Module):
             _, hidden, queries, key_weight, _ = self._prepared(x, geometry, target)
             found = hidden.new_zeros(geometry.n_edges, self.heads)
             for chunk, functions in zip(rows.chunks, self._functions(geometry, rows), strict=True):
-                t = carry(self.head_type, chunk.gather(hidden), chunk.phi[..., None], _per_head(chunk.flip))
-                alpha = self._weights(t.transpose(1, 2), queries[chunk.target], key_weight, functions, chunk)
+                t = self._transported(hidden, chunk)
+                alpha = self._weights(t, queries[:, chunk.target], key_weight, functions, chunk)
                 # padding adds 0 to some edge of its row
-                found = found.index_add(0, chunk.edge.flatten(), alpha.mT.flatten(0, 1))
+                found = found.index_add(0, chunk.edge.flatten(), alpha.permute(1, 2, 0).flatten(0, 1))
         return found
 
     def _prepared(self, x: Tensor, geometry: MeshGeometry, target: Tensor | None) -> tuple[Tensor, ...]:
-        """What is the same for all chunks: f at the targets, t before transport [S, heads, d], queries
-        [V, heads, d], weights of keys [heads, d, B d] and of values [heads B d, out]."""
+        """What is the same for all chunks: f at the targets, H f [S, all heads], queries [heads, V, d], weights of keys
+        [heads, d, d B] and of values [heads, B d, out]."""
         own = features_at_targets(x, geometry, target, self.in_type)
-        x = x.to(geometry.dtype)
-        hidden = self.hidden(x).unflatten(1, (self.heads, -1))
-        queries = self.queries(own).unflatten(1, (self.heads, -1))
+        hidden = self.hidden(x.to(geometry.dtype))
+        queries = self._by_head(self.queries(own).split([b.multiplicity for b in self._components], 1))
         keys = self._per_head_weight(self.key_basis.expand(self.keys))
         values = self._per_head_weight(self.value_basis.expand(self.values))
         d = self.head_type.dim
-        return own, hidden, queries * d**-0.5, keys.transpose(1, 2).flatten(2), values.transpose(2, 3).flatten(0, 2)
+        return own, hidden, queries * d**-0.5, keys.permute(0, 2, 3, 1).flatten(2), values.mT.flatten(1, 2)
+
+    def _transported(self, hidden: Tensor, chunk: Row) -> Tensor:
+        """t [heads, P, D, d] from H f [S, all heads]."""
+        parts = carried_components(self.all_heads, chunk.gather(hidden), chunk.phi, chunk.flip)
+        return self._by_head(parts)
+
+    def _by_head(self, parts: Sequence[Tensor]) -> Tensor:
+        """[heads, ..., d] from the components [..., multiplicity] of all heads, block after block."""
+        split = []
+        for part, b in zip(parts, self._components, strict=True):
+            # copies run over occurrences of the irrep in its representation, then heads, then copies of a head
+            times = b.multiplicity // self.all_heads.terms[b.term].multiplicity
+            part = part.reshape(*part.shape[:-1], times, self.heads, -1)
+            split.append(part.movedim(-2, 0).flatten(-2))
+        return torch.cat(split, -1)
 
     def _per_head_weight(self, weight: Tensor) -> Tensor:
         """[T * heads * R, out, in] → [heads, T * R, out, in]"""
@@ -180,15 +196,13 @@ class GaugeAttention(nn.Module):
         return split.transpose(0, 1).flatten(1, 2)
 
     def _weights(self, t: Tensor, queries: Tensor, key_weight: Tensor, functions: Tensor, chunk: Row) -> Tensor:
-        """α [P, heads, D] from t [P, heads, D, d], queries [P, heads, d] and basis functions [P, D, B]."""
+        """α [heads, P, D] from t [heads, P, D, d], queries [heads, P, d] and basis functions [P, D, B]."""
         # the kernel acts on the query, once per target, instead of on every key
-        asked = (queries.transpose(0, 1) @ key_weight).transpose(0, 1)
-        asked = asked.reshape(*asked.shape[:2], functions.shape[2], -1)
-        scores = ((t @ asked.mT) * functions[:, None]).sum(3)
-        weight = chunk.weight[:, None]
-        scores = scores.masked_fill(weight <= 0, -torch.inf)
+        asked = (queries @ key_weight).reshape(*queries.shape, functions.shape[2])
+        scores = ((t @ asked) * functions).sum(3)
+        scores = scores.masked_fill(chunk.weight <= 0, -torch.inf)
         top = scores.amax(2, keepdim=True).detach()
-        exp = weight * torch.exp(scores - torch.where(top.isfinite(), top, 0.0))
+        exp = chunk.weight * torch.exp(scores - torch.where(top.isfinite(), top, 0.0))
         total = exp.sum(2, keepdim=True)
         alpha: Tensor = exp / torch.where(total > 0, total, 1.0)
         return alpha
@@ -196,10 +210,6 @@ class GaugeAttention(nn.Module):
     def extra_repr(self) -> str:
         heads = f"{self.heads} heads of {self.head_type}"
         return f"{self.in_type} → {self.out_type}, {heads}, {self.radial.n} radial functions"
-
-
-def _per_head(flip: Tensor | None) -> Tensor | None:
-    return None if flip is None else flip[..., None]
 
 
 def features_at_targets(x: Tensor, geometry: MeshGeometry, target: Tensor | None, field_type: FieldType) -> Tensor:

@@ -20,7 +20,7 @@ from gaugenet.field_type import FieldType
 from gaugenet.kernels.segment_reduce import Segments, segment_spread
 from gaugenet.meshes.geometry import MeshGeometry
 
-_FEWEST = 65536
+_FEWEST = 16384
 """Edges of a chunk below which its overhead would show."""
 
 
@@ -78,13 +78,13 @@ def rows_of(geometry: MeshGeometry, edges_per_chunk: int | None = None) -> Rows:
     """Derived once per geometry and size, then remembered.
 
     Args:
-        edges_per_chunk: padding included; by default twice the number of sources, but at least 65,536. A single target
+        edges_per_chunk: padding included; by default the number of sources, but at least 16,384. A single target
             with more neighbours is a chunk of its own.
 
     Raises:
         ValueError: the number is below 1, or there is no edge.
     """
-    limit = max(_FEWEST, 2 * geometry.n_sources) if edges_per_chunk is None else edges_per_chunk
+    limit = max(_FEWEST, geometry.n_sources) if edges_per_chunk is None else edges_per_chunk
     if limit < 1:
         raise ValueError(f"edges_per_chunk must be at least 1, not {edges_per_chunk}")
     if geometry.n_edges == 0:
@@ -144,6 +144,11 @@ def carry(field_type: FieldType, x: Tensor, angle: Tensor, flip: Tensor | None) 
         x: [..., field_type.dim].
         angle, flip: [...], they broadcast against x without its last dimension.
     """
+    return torch.cat(carried_components(field_type, x, angle, flip), -1)
+
+
+def carried_components(field_type: FieldType, x: Tensor, angle: Tensor, flip: Tensor | None) -> list[Tensor]:
+    """`carry`, in parts: block after block, and in each one component [..., multiplicity] after the other."""
     turns: dict[int, tuple[Tensor, Tensor]] = {}
     sign = None if flip is None else flip[..., None]
     parts = []
@@ -159,4 +164,4 @@ def carry(field_type: FieldType, x: Tensor, angle: Tensor, flip: Tensor | None) 
         first, second = part[..., : b.multiplicity], part[..., b.multiplicity :]
         second = second if sign is None else second * sign
         parts += [cos * first - sin * second, sin * first + cos * second]
-    return torch.cat(parts, -1)
+    return parts

@@ -49,11 +49,21 @@ def by_definition(layer, x, own, geometry):
         kernels.append(per_head)
     rho = head.matrix(geometry.phi, geometry.flip)
     hidden, queries = (x @ layer.hidden.weight.T), (own @ layer.queries.weight.T)
+    # columns of each head: of every term its share of the copies
+    columns_of = [
+        torch.cat(
+            [
+                torch.arange(a.start, a.stop).reshape(a.representation.dim, n_heads, -1)[:, h].flatten()
+                for a in layer.all_heads.terms
+            ]
+        )
+        for h in range(n_heads)
+    ]
     for p in range(geometry.n_vertices):
         edges = range(int(geometry.row_ptr[p]), int(geometry.row_ptr[p + 1]))
         total = torch.zeros(layer.out_type.dim, dtype=torch.float64)
         for h in range(n_heads):
-            columns = slice(h * head.dim, (h + 1) * head.dim)
+            columns = columns_of[h]
             moved = {e: rho[e] @ hidden[int(geometry.source[e]), columns] for e in edges}
             scores = [queries[p, columns] @ kernels[0][h][e] @ moved[e] / head.dim**0.5 for e in edges]
             share = torch.stack([geometry.weight[e] * torch.exp(s) for e, s in zip(edges, scores)])
@@ -121,12 +131,15 @@ class KeysInTheirOwnFrame(GaugeAttention):
     """Compares vectors that live in different tangent planes as if they had one frame."""
 
     def _weights(self, t, queries, key_weight, functions, chunk):
-        return super()._weights(chunk.gather(self.kept).transpose(1, 2), queries, key_weight, functions, chunk)
+        return super()._weights(self._by_head(self.kept_parts(chunk)), queries, key_weight, functions, chunk)
 
     def _prepared(self, x, geometry, target):
         found = super()._prepared(x, geometry, target)
         self.kept = found[1].detach()
         return found
+
+    def kept_parts(self, chunk):
+        return chunk.gather(self.kept).split([b.multiplicity for b in self._components], -1)
 
 
 class NoTransport(GaugeAttention):
