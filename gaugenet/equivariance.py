@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,9 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.hierarchy import Hierarchy
+
+Surface = TypeVar("Surface", MeshGeometry, Hierarchy)
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
 """Largest admissible relative error: rounding in layers of some hundred channels, with one digit to spare."""
@@ -95,11 +100,61 @@ def gauge_transform(
     return moved.replace(rotation_order=group.rotation_order)
 
 
+def random_gauges(
+    group: StructureGroup | str, hierarchy: Hierarchy, generator: torch.Generator | None = None
+) -> list[tuple[Tensor, Tensor]]:
+    """`random_gauge` of every level of a hierarchy, independent of each other."""
+    return [random_gauge(group, level, generator) for level in hierarchy.levels]
+
+
+def gauge_transform_levels(
+    hierarchy: Hierarchy, group: StructureGroup | str, gauges: Sequence[tuple[Tensor, Tensor]]
+) -> Hierarchy:
+    """`gauge_transform` of every geometry within and between the levels, one gauge transformation per level."""
+
+    def between(geometry: MeshGeometry, target: int, source: int) -> MeshGeometry:
+        return gauge_transform(geometry, group, *gauges[target], *gauges[source])
+
+    return dataclasses.replace(
+        hierarchy,
+        levels=tuple(gauge_transform(g, group, *gauges[i]) for i, g in enumerate(hierarchy.levels)),
+        pool=tuple(between(g, i + 1, i) for i, g in enumerate(hierarchy.pool)),
+        unpool=tuple(between(g, i, i + 1) for i, g in enumerate(hierarchy.unpool)),
+    )
+
+
+def _in_another_gauge(
+    surface: Surface, group: StructureGroup, generator: torch.Generator
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Surface]:
+    """Random elements at the targets and at the sources, and the surface transformed by them."""
+    if isinstance(surface, Hierarchy):
+        gauges = random_gauges(group, surface, generator)
+        return gauges[0], gauges[0], gauge_transform_levels(surface, group, gauges)
+    at_targets = random_gauge(group, surface, generator)
+    if not surface.is_cross_level:
+        return at_targets, at_targets, gauge_transform(surface, group, *at_targets)
+    at_sources = _random_elements(group, surface.n_sources, surface, generator)
+    return at_targets, at_sources, gauge_transform(surface, group, *at_targets, *at_sources)
+
+
+def _with_theta_of(surface: Surface, moved: Surface) -> Surface:
+    """The surface in its gauge, but with the logarithmic maps of another."""
+    if isinstance(surface, Hierarchy) and isinstance(moved, Hierarchy):
+        parts = {
+            name: tuple(g.replace(theta=m.theta) for g, m in zip(getattr(surface, name), getattr(moved, name)))
+            for name in ("levels", "pool", "unpool")
+        }
+        return dataclasses.replace(surface, **parts)
+    assert isinstance(surface, MeshGeometry)
+    assert isinstance(moved, MeshGeometry)
+    return surface.replace(theta=moved.theta)
+
+
 def audit(
-    module: Callable[[Tensor, MeshGeometry], Tensor],
+    module: Callable[[Tensor, Surface], Tensor],
     in_type: FieldType,
     out_type: FieldType,
-    geometry: MeshGeometry,
+    geometry: Surface,
     *,
     trials: int = 3,
     seed: int = 0,
@@ -109,12 +164,13 @@ def audit(
     """Measure f(h·x, h·geometry) = h·f(x, geometry) with a different random h at every vertex.
 
     Between two levels, x belongs to the sources and f(x, geometry) to the targets, and each have gauges of their own.
+    On a hierarchy every level has, and x and f(x, hierarchy) belong to the finest.
 
     Args:
         module: f, called as ``module(x, geometry)`` with x [S, in_type.dim]; an `nn.Module` is audited in evaluation
             mode as a copy, yours is not touched.
         in_type, out_type: how input and output transform; of one structure group.
-        geometry: a surface in a gauge that the group admits; its dtype is the dtype of the test.
+        geometry: a surface in a gauge that the group admits, or a hierarchy; its dtype is the dtype of the test.
         trials: how many random inputs and gauges, at least 1.
         seed: of inputs, gauges and noise.
         randomize: first add noise to every parameter of the copy, so that biases which start at zero hide no error.
@@ -126,8 +182,9 @@ def audit(
     """
     if in_type.group != out_type.group:
         raise ValueError(f"both field types must have one structure group: got {in_type} and {out_type}")
-    if trials < 1 or geometry.n_vertices < 1:
-        raise ValueError(f"nothing to audit: {trials} trials on {geometry.n_vertices} vertices; give at least 1")
+    finest = geometry.levels[0] if isinstance(geometry, Hierarchy) else geometry
+    if trials < 1 or finest.n_vertices < 1:
+        raise ValueError(f"nothing to audit: {trials} trials on {finest.n_vertices} vertices; give at least 1")
     group = in_type.group
     generator = torch.Generator().manual_seed(seed)
     if isinstance(module, nn.Module):
@@ -140,18 +197,14 @@ def audit(
     error = sensitivity = 0.0
     with torch.no_grad():
         for _ in range(trials):
-            x = torch.randn(geometry.n_sources, in_type.dim, generator=generator, dtype=geometry.dtype)
+            x = torch.randn(finest.n_sources, in_type.dim, generator=generator, dtype=geometry.dtype)
             x = x.to(geometry.device)
-            angle, flip = random_gauge(group, geometry, generator)
-            at_sources = (angle, flip)
-            if geometry.is_cross_level:
-                at_sources = _random_elements(group, geometry.n_sources, geometry, generator)
+            (angle, flip), at_sources, moved = _in_another_gauge(geometry, group, generator)
             before = module(x, geometry)
             scale = float(before.abs().max())
             if not (scale > 0 and math.isfinite(scale)):
                 raise ValueError(f"the largest output of the module is {scale}: a relative error has no meaning")
             expected = out_type.transform(before, angle, flip)
-            moved = gauge_transform(geometry, group, angle, flip, *(at_sources if geometry.is_cross_level else ()))
             after = module(in_type.transform(x, *at_sources), moved)
             off = float((after - expected).abs().max()) / scale
             # max() would drop a NaN, and with it the error
@@ -161,7 +214,7 @@ def audit(
                 exchanged = x.roll(1, 0)
                 for invariant in in_type.invariant:
                     exchanged[:, invariant] = x[:, invariant]
-                for other in (module(x, geometry.replace(theta=moved.theta)), module(exchanged, geometry)):
+                for other in (module(x, _with_theta_of(geometry, moved)), module(exchanged, geometry)):
                     change = max(change, float((other - before).abs().max()) / scale)
             sensitivity = max(sensitivity, change)
     return EquivarianceReport(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Iterable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.hierarchy import Hierarchy
 from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.edges import check_admissible, edge_aligned_edges, harmonic_edges
 from gaugenet.nn.self_interaction import SelfInteraction
@@ -117,19 +119,36 @@ class ReadsEdges(Protocol):
     def edges(self, geometry: MeshGeometry) -> object: ...
 
 
-def prepare(module: nn.Module, geometry: MeshGeometry) -> MeshGeometry:
-    """The same geometry, which now remembers what every layer in `module` reads of it.
+@runtime_checkable
+class ReadsLevels(Protocol):
+    """A module whose parts read different levels of a hierarchy."""
+
+    def layers_on(self, hierarchy: Hierarchy) -> Iterable[tuple[nn.Module, MeshGeometry]]: ...
+
+
+Surface = TypeVar("Surface", MeshGeometry, Hierarchy)
+
+
+def prepare(module: nn.Module, surface: Surface) -> Surface:
+    """The same geometry or hierarchy, which now remembers what every layer of `module` reads on it.
 
     Layers derive it by themselves when they first meet a geometry. Under ``torch.compile(fullgraph=True)`` and in
-    ``torch.export`` that comes too late: the checks look at numbers, which a tracer does not have. A layer of your own
-    takes part if it has a method ``edges(geometry)``; it then answers for the layers inside it.
+    ``torch.export`` that comes too late: the checks look at numbers, which a tracer does not have.
+
+    A layer of your own takes part if it has a method ``edges(geometry)``; it then answers for the layers inside it. On
+    a hierarchy, a module with a method ``layers_on(hierarchy)`` says which of its parts reads which geometry; all
+    others read the finest level.
 
     Raises:
-        ValueError: the structure group of a layer does not admit the surface.
+        ValueError: the structure group of a layer does not admit the surface, or the number of levels is wrong.
     """
+    if isinstance(surface, Hierarchy) and isinstance(module, ReadsLevels):
+        for part, geometry in module.layers_on(surface):
+            prepare(part, geometry)
+        return surface
     if isinstance(module, ReadsEdges):
-        module.edges(geometry)
-        return geometry
-    for layer in module.children():
-        prepare(layer, geometry)
-    return geometry
+        module.edges(surface.levels[0] if isinstance(surface, Hierarchy) else surface)
+        return surface
+    for child in module.children():
+        prepare(child, surface)
+    return surface

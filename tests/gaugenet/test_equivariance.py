@@ -4,8 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from gaugenet.equivariance import audit, gauge_transform, random_gauge
+from gaugenet.equivariance import audit, gauge_transform, gauge_transform_levels, random_gauge, random_gauges
 from gaugenet.field_type import FieldType
+from gaugenet.meshes import shapes
+from gaugenet.meshes.coarsening import build_hierarchy
+from gaugenet.meshes.hierarchy import Hierarchy
+from gaugenet.meshes.neighborhoods import Nearest
 from gaugenet.nn.convolution import GaugeConv
 from gaugenet.nn.invariants import Invariants
 
@@ -113,3 +117,46 @@ def test_what_cannot_be_audited_is_refused(random_geometry):
     for value in (0.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="no meaning"):
             audit(lambda x, g, value=value: torch.full_like(x, value), SCALARS, SCALARS, geometry)
+
+
+def test_a_hierarchy_has_a_gauge_on_every_level():
+    hierarchy = build_hierarchy(shapes.sphere(subdivisions=1).mesh, Nearest(6), dtype=torch.float64)
+    down, up = (GaugeConv(VECTORS, VECTORS).double() for _ in range(2))
+
+    def there_and_back(x, h):
+        return up(down(x, h.pool[0]), h.unpool[0])
+
+    report = audit(there_and_back, VECTORS, VECTORS, hierarchy)
+    assert report.passed
+    assert report.conclusive
+    # the coarse level in the gauge of the fine one: right in one gauge only
+    fine_only = audit(
+        lambda x, h: up(down(x, h.pool[0]), hierarchy.unpool[0].replace(theta=h.unpool[0].theta)),
+        VECTORS,
+        VECTORS,
+        hierarchy,
+    )
+    assert not fine_only.passed
+
+
+def test_invariant_outputs_on_a_hierarchy_are_at_stake():
+    hierarchy = build_hierarchy(shapes.sphere(subdivisions=1).mesh, Nearest(6), dtype=torch.float64)
+    down, invariants = GaugeConv(VECTORS, VECTORS).double(), Invariants(VECTORS).double()
+    out = FieldType.parse(f"SO(2): {invariants.n_out}x0")
+    report = audit(lambda x, h: invariants(down(x, h.pool[0])), VECTORS, out, hierarchy)
+    assert report.passed
+    assert report.conclusive
+
+
+def test_gauges_of_levels_differ_and_finite_groups_stay_admissible(random_geometry, cross_level):
+    surface = Hierarchy(
+        (random_geometry("C4", 24), random_geometry("C4", 15)),
+        (cross_level("C4", 15, 24),),
+        (cross_level("C4", 24, 15),),
+        (torch.arange(15),),
+        (torch.arange(24) % 15,),
+    )
+    gauges = random_gauges("C4", surface, torch.Generator().manual_seed(0))
+    assert [len(angle) for angle, _ in gauges] == [24, 15]
+    assert not torch.equal(gauges[0][0][:15], gauges[1][0])
+    assert gauge_transform_levels(surface, "C4", gauges).structure_group == "C4"
