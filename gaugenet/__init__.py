@@ -35,7 +35,12 @@ if TYPE_CHECKING:
     from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
     from gaugenet.meshes.shapes import named_surface
     from gaugenet.meshes.structure import reduce_structure_group
+    from gaugenet.models.classifier import Classifier
+    from gaugenet.models.correspondence import CorrespondenceNetwork
+    from gaugenet.models.emulator import Emulator
     from gaugenet.models.segmentation import SegmentationNetwork
+    from gaugenet.models.unet import UNet
+    from gaugenet.models.vector_field import VectorFieldRegression, tangent_coefficients, vectors_in_space
     from gaugenet.nn.attention import GaugeAttention
     from gaugenet.nn.batch_norm import BatchNorm
     from gaugenet.nn.block import ResidualBlock
@@ -63,11 +68,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "BatchNorm",
+    "Classifier",
     "ConnectionLaplacian",
     "ConvEdges",
+    "CorrespondenceNetwork",
     "Curl",
     "DifferentialConv",
     "Divergence",
+    "Emulator",
     "EquivarianceReport",
     "FieldDropout",
     "FieldNorm",
@@ -100,6 +108,8 @@ __all__ = [
     "TransportMax",
     "TransportMean",
     "TriangleMesh",
+    "UNet",
+    "VectorFieldRegression",
     "audit",
     "batch_geometries",
     "batch_hierarchies",
@@ -128,17 +138,22 @@ __all__ = [
     "save_ply",
     "scalar_type",
     "smoothest_frame_field",
+    "tangent_coefficients",
     "tangent_type",
     "transport_conv",
+    "vectors_in_space",
 ]
 
 _HOME = {
     "BatchNorm": "gaugenet.nn.batch_norm",
+    "Classifier": "gaugenet.models.classifier",
     "ConnectionLaplacian": "gaugenet.nn.differential",
     "ConvEdges": "gaugenet.kernels.transport_conv",
+    "CorrespondenceNetwork": "gaugenet.models.correspondence",
     "Curl": "gaugenet.nn.differential",
     "DifferentialConv": "gaugenet.nn.steerable_derivative",
     "Divergence": "gaugenet.nn.differential",
+    "Emulator": "gaugenet.models.emulator",
     "EquivarianceReport": "gaugenet.equivariance",
     "FieldDropout": "gaugenet.nn.dropout",
     "FieldNorm": "gaugenet.nn.normalization",
@@ -171,6 +186,8 @@ _HOME = {
     "TransportMax": "gaugenet.nn.max_pooling",
     "TransportMean": "gaugenet.nn.pooling",
     "TriangleMesh": "gaugenet.meshes.mesh",
+    "UNet": "gaugenet.models.unet",
+    "VectorFieldRegression": "gaugenet.models.vector_field",
     "audit": "gaugenet.equivariance",
     "batch_geometries": "gaugenet.meshes.geometry",
     "batch_hierarchies": "gaugenet.meshes.hierarchy",
@@ -199,8 +216,10 @@ _HOME = {
     "save_ply": "gaugenet.meshes.io",
     "scalar_type": "gaugenet.nn.tangent",
     "smoothest_frame_field": "gaugenet.meshes.frame_fields",
+    "tangent_coefficients": "gaugenet.models.vector_field",
     "tangent_type": "gaugenet.nn.tangent",
     "transport_conv": "gaugenet.kernels.transport_conv",
+    "vectors_in_space": "gaugenet.models.vector_field",
 }
 
 

@@ -9,19 +9,14 @@ from torch.utils.checkpoint import checkpoint
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.models.backbones import check_positive, hidden_type
+from gaugenet.models.perceptron import perceptron
 from gaugenet.nn.block import ResidualBlock
 from gaugenet.nn.invariants import Invariants
 from gaugenet.nn.normalization import FieldNorm
 from gaugenet.nn.self_interaction import SelfInteraction
 
-
-def hidden_type(group: StructureGroup, width: int, max_frequency: int, nonlinearity: str) -> FieldType:
-    """The field type between the layers: `width` copies of every irrep up to the frequency, or of the regular
-    representation (band-limited at the frequency for SO(2), O(2)) where the non-linearity acts on its samples."""
-    if nonlinearity == "regular":
-        name = f"regular[{max_frequency}]" if group.is_continuous else "regular"
-        return FieldType(group, [(name, width)])
-    return FieldType(group, [(irrep.name, width) for irrep in group.irreps(max_frequency)])
+__all__ = ["SegmentationNetwork", "hidden_type"]
 
 
 class SegmentationNetwork(nn.Module):
@@ -68,14 +63,7 @@ class SegmentationNetwork(nn.Module):
         seed: int | None = 0,
     ) -> None:
         super().__init__()
-        for name, number in (
-            ("n_features", n_features),
-            ("n_classes", n_classes),
-            ("width", width),
-            ("blocks", blocks),
-        ):
-            if number < 1:
-                raise ValueError(f"{name} must be at least 1, not {number}")
+        check_positive(n_features=n_features, n_classes=n_classes, width=width, blocks=blocks)
         group = StructureGroup.parse(group)
         generator = None if seed is None else torch.Generator().manual_seed(seed)
         self.in_type = FieldType(group, [(group.irreps(0)[0].name, n_features)])
@@ -96,13 +84,7 @@ class SegmentationNetwork(nn.Module):
         )
         self.norm = FieldNorm(self.hidden_type)
         self.invariants = Invariants(self.hidden_type, generator=generator)
-        hidden = 2 * self.invariants.n_out
-        self.head = nn.Sequential(
-            _linear(self.invariants.n_out, hidden, generator),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            _linear(hidden, n_classes, generator),
-        )
+        self.head = perceptron(self.invariants.n_out, n_classes, dropout=dropout, generator=generator)
 
     @property
     def group(self) -> StructureGroup:
@@ -136,10 +118,3 @@ class SegmentationNetwork(nn.Module):
             hidden = (hidden[faces[:, 0]] + hidden[faces[:, 1]] + hidden[faces[:, 2]]) / 3
         logits: Tensor = self.head(hidden)
         return logits
-
-
-def _linear(n_in: int, n_out: int, generator: torch.Generator | None) -> nn.Linear:
-    layer = nn.Linear(n_in, n_out)
-    nn.init.normal_(layer.weight, std=n_in**-0.5, generator=generator)
-    nn.init.zeros_(layer.bias)
-    return layer
