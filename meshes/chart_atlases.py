@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from gaugenet.meshes.charts import ChartAtlas, Gluing
 
+Sides = tuple[tuple[Gluing, ...], ...]
 _SAME = ((1, 0), (0, 1))
 _ROWS_TURNED = ((-1, 0), (0, 1))
 
 
 def flat_plane(rows: int, columns: int) -> ChartAtlas:
     """A rectangle with four borders."""
-    return ChartAtlas("flat plane", rows, columns, ((None, None, None, None),))
+    return ChartAtlas("flat plane", rows, columns, (((), (), (), ()),))
 
 
 def cylinder(rows: int, columns: int) -> ChartAtlas:
     """Rows close up: column `columns` is column 0."""
-    return ChartAtlas("cylinder", rows, columns, ((*_along(columns, _SAME, 0), None, None),))
+    return ChartAtlas("cylinder", rows, columns, ((*_along(columns, _SAME, 0), (), ()),))
 
 
 def flat_torus(rows: int, columns: int) -> ChartAtlas:
@@ -25,7 +26,7 @@ def flat_torus(rows: int, columns: int) -> ChartAtlas:
 
 def mobius_strip(rows: int, columns: int) -> ChartAtlas:
     """Rows close up turned over: column `columns` is column 0 with row i in the place of row rows − 1 − i."""
-    return ChartAtlas("Möbius strip", rows, columns, ((*_along(columns, _ROWS_TURNED, rows - 1), None, None),))
+    return ChartAtlas("Möbius strip", rows, columns, ((*_along(columns, _ROWS_TURNED, rows - 1), (), ()),))
 
 
 def klein_bottle(rows: int, columns: int) -> ChartAtlas:
@@ -34,9 +35,9 @@ def klein_bottle(rows: int, columns: int) -> ChartAtlas:
     return ChartAtlas("Klein bottle", rows, columns, (sides,))
 
 
-def _along(columns: int, matrix: tuple[tuple[int, int], tuple[int, int]], row: int) -> tuple[Gluing, Gluing]:
-    return Gluing(0, matrix, (row, columns)), Gluing(0, matrix, (row, -columns))
+def _along(columns: int, matrix: tuple[tuple[int, int], tuple[int, int]], row: int) -> Sides:
+    return (Gluing(0, matrix, (row, columns)),), (Gluing(0, matrix, (row, -columns)),)
 
 
-def _across(rows: int) -> tuple[Gluing, Gluing]:
-    return Gluing(0, _SAME, (rows, 0)), Gluing(0, _SAME, (-rows, 0))
+def _across(rows: int) -> Sides:
+    return (Gluing(0, _SAME, (rows, 0)),), (Gluing(0, _SAME, (-rows, 0)),)

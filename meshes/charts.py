@@ -35,7 +35,7 @@ _MOST_CROSSINGS = 16
 
 
 class Gluing(NamedTuple):
-    """What lies beyond one side of a chart: (i, j) is pixel M (i, j) + o of `chart`."""
+    """What lies beyond a side of a chart, or beyond a part of it: (i, j) is pixel M (i, j) + o of `chart`."""
 
     chart: int
     matrix: tuple[tuple[int, int], tuple[int, int]]
@@ -44,6 +44,10 @@ class Gluing(NamedTuple):
     """o, rows and columns."""
     transition: bool = True
     """Whether frames change as the derivative of the map says. False is a mistake made on purpose, for comparison."""
+    start: int = 0
+    """The first row or column along the side to which this applies."""
+    stop: int | None = None
+    """The first one to which it does not; None: up to the end."""
 
 
 class Pull(NamedTuple):
@@ -71,15 +75,18 @@ class ChartAtlas:
     name: str
     rows: int
     columns: int
-    sides: tuple[tuple[Gluing | None, ...], ...]
-    """Per chart what lies beyond its left (j < 0), right, top (i < 0) and bottom side; None is a border."""
+    sides: tuple[tuple[tuple[Gluing, ...], ...], ...]
+    """Per chart what lies beyond its left (j < 0), right, top (i < 0) and bottom side, part by part; () is a border."""
     lattice: Lattice = "square"
+    cones: tuple[int, ...] = ()
+    """Pixels at cone points, whose neighbours do not surround them as those of a kernel do. No pull finds them: they
+    are holes in the surface, and what a layer writes there is never read."""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.columns < 1 or not self.sides or any(len(s) != 4 for s in self.sides):
             raise ValueError("expected charts of at least one pixel and four sides (left, right, top, bottom) each")
-        for gluing in (g for chart in self.sides for g in chart if g is not None):
+        for gluing in self._gluings():
             transition(gluing, self.lattice)
 
     @property
@@ -102,7 +109,10 @@ class ChartAtlas:
         return group_name(self.rotation_order, any(flip < 0 for _, flip in self._transitions()))
 
     def _transitions(self) -> list[tuple[float, int]]:
-        return [transition(g, self.lattice) for chart in self.sides for g in chart if g is not None]
+        return [transition(g, self.lattice) for g in self._gluings()]
+
+    def _gluings(self) -> list[Gluing]:
+        return [g for chart in self.sides for side in chart for g in side]
 
     def remember(self, key: Any, build: Callable[[], _T]) -> _T:
         """``build()``, computed once per atlas and key."""
@@ -127,6 +137,7 @@ class ChartAtlas:
         both = one.inside & other.inside
         turned = torch.cos(one.angle - other.angle) > 0.5
         inside &= ~both | ((one.source == other.source) & turned & (one.flip == other.flip))
+        inside &= ~torch.isin(torch.where(one.inside, one.source, other.source), torch.tensor(self.cones).long())
         use = one.inside
         return Pull(
             torch.where(inside, torch.where(use, one.source, other.source), 0),
@@ -164,9 +175,7 @@ class ChartAtlas:
             ValueError: the squares do not fit into the charts, or do not meet across a side.
         """
 
-        def coarse(gluing: Gluing | None) -> Gluing | None:
-            if gluing is None:
-                return None
+        def coarse(gluing: Gluing) -> Gluing:
             m, o = np.array(gluing.matrix), np.array(gluing.offset)
             shift = 0.5 - m @ np.array([0.5, 0.5])
             offset = (o + shift) / factor - shift
@@ -174,9 +183,11 @@ class ChartAtlas:
                 raise ValueError(f"squares of {factor} × {factor} pixels of {self!r} do not meet across a side")
             return gluing._replace(offset=(round(offset[0]), round(offset[1])))
 
+        if self.cones or any(g.start or g.stop is not None for g in self._gluings()):
+            raise ValueError(f"{self!r} has pixels at cone points or sides of several parts: no squares of pixels fit")
         if self.rows % factor or self.columns % factor:
             raise ValueError(f"{self.rows} × {self.columns} pixels are not made of {factor} × {factor} squares")
-        sides = tuple(tuple(coarse(g) for g in chart) for chart in self.sides)
+        sides = tuple(tuple(tuple(map(coarse, side)) for side in chart) for chart in self.sides)
         key = ("coarser", factor)
         return self.remember(
             key,
@@ -186,7 +197,7 @@ class ChartAtlas:
     def without_transitions(self) -> ChartAtlas:
         """Glued pixel by pixel as before, but as if frames agreed across every side: what a plain CNN does there. It
         admits every group and is equivariant under none of the gauge transformations of this atlas."""
-        sides = tuple(tuple(g and g._replace(transition=False) for g in chart) for chart in self.sides)
+        sides = tuple(tuple(tuple(g._replace(transition=False) for g in side) for side in c) for c in self.sides)
         return replace(self, name=f"{self.name} without transitions", sides=sides, memo={})
 
     def _walk(self, chart: Ints, i: Ints, j: Ints, columns_first: bool) -> Pull:
@@ -198,24 +209,24 @@ class ChartAtlas:
             side = np.full(len(chart), -1)
             for axis, first in ((0, 2), (1, 0)) if columns_first else ((1, 0), (0, 2)):
                 side = np.where(low[:, axis], first, np.where(high[:, axis], first + 1, side))
-            outside = inside & (side >= 0)
-            if not outside.any():
+            if not (inside & (side >= 0)).any():
                 break
+            along = np.clip(np.where(side < 2, at[:, 0], at[:, 1]), 0, np.where(side < 2, self.rows, self.columns) - 1)
+            here, chart_before, crossed = inside & (side < 0), chart.copy(), np.zeros(len(chart), bool)
             for c in range(self.n_charts):
                 for s in range(4):
-                    here = np.flatnonzero(outside & (chart == c) & (side == s))
-                    if not len(here):
-                        continue
-                    gluing = self.sides[c][s]
-                    if gluing is None:
-                        inside[here] = False
-                        continue
-                    a, f = transition(gluing, self.lattice)
-                    # the way so far, then back through this side: (angle, flip) (a, f)
-                    angle[here] += flip[here] * a
-                    flip[here] *= f
-                    at[here] = at[here] @ np.array(gluing.matrix).T + np.array(gluing.offset)
-                    chart[here] = gluing.chart
+                    on_side = inside & (chart_before == c) & (side == s)
+                    for gluing in self.sides[c][s] if on_side.any() else ():
+                        stop = max(self.rows, self.columns) if gluing.stop is None else gluing.stop
+                        through = np.flatnonzero(on_side & (along >= gluing.start) & (along < stop))
+                        a, f = transition(gluing, self.lattice)
+                        # the way so far, then back through this side: (angle, flip) (a, f)
+                        angle[through] += flip[through] * a
+                        flip[through] *= f
+                        at[through] = at[through] @ np.array(gluing.matrix).T + np.array(gluing.offset)
+                        chart[through] = gluing.chart
+                        crossed[through] = True
+            inside = here | crossed
         else:
             inside &= side < 0
         number = (at[:, 0] * self.columns + at[:, 1]) * self.n_charts + chart

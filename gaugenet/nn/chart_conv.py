@@ -16,6 +16,7 @@ from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.chart_transport import check_atlas, padded
 from gaugenet.nn.edges import check_admissible
 from gaugenet.nn.value_basis import to_values
+from gaugenet.representations import Irrep
 from gaugenet.steerable.block_expansion import BlockExpansion
 from gaugenet.steerable.tap_basis import tap_basis, taps
 
@@ -69,7 +70,14 @@ class ChartConv(nn.Module):
         index, places = taps(size, lattice)
         self.places = places
         energy = torch.ones(len(places), dtype=torch.float64)
-        self.blocks = BlockExpansion(in_type, out_type, lambda i, o: tap_basis(i, o, places), energy)
+        exact: list[Tensor] = []
+
+        def basis(in_irrep: Irrep, out_irrep: Irrep) -> Tensor:
+            exact.append(tap_basis(in_irrep, out_irrep, places))
+            return exact[-1]
+
+        self.blocks = BlockExpansion(in_type, out_type, basis, energy)
+        self._exact = [b / b.abs().amax((1, 2, 3), keepdim=True) if len(b) else b for b in exact]
         initial = self.blocks.initial(1, generator, 1.0, 1.0, torch.get_default_dtype())
         if std is not None:
             initial.normal_(std=std, generator=generator)
@@ -77,6 +85,14 @@ class ChartConv(nn.Module):
         self.bias = InvariantBias(out_type) if bias else None
         self._cells: Tensor
         self.register_buffer("_cells", index[:, 0] * size + index[:, 1], persistent=False)
+
+    def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
+        # Kernels of C3 and C6 have entries like √3/2: a cast to float64 must bring these, not rounded float32 ones.
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for k, exact in enumerate(self._exact):
+            buffer = self.blocks.get_buffer(f"basis_{k}")
+            setattr(self.blocks, f"basis_{k}", exact.to(buffer))
+        return self
 
     @property
     def n_coefficients(self) -> int:

@@ -63,15 +63,15 @@ def test_a_quarter_turn_is_carried_by_the_transition():
     back = np.array([[np.cos(angle), -flip * np.sin(angle)], [np.sin(angle), flip * np.cos(angle)]])
     assert flip == 1
     assert np.abs(back @ there - np.eye(2)).max() < 1e-12
-    chart = ChartAtlas("turned", 3, 3, ((None, gluing, None, None),))
+    chart = ChartAtlas("turned", 3, 3, (((), (gluing,), (), ()),))
     assert chart.structure_group == "C4"
 
 
 def test_wrong_gluings_are_refused():
     with pytest.raises(ValueError, match="isometry"):
-        ChartAtlas("sheared", 3, 3, ((None, Gluing(0, ((1, 1), (0, 1)), (0, 3)), None, None),))
+        ChartAtlas("sheared", 3, 3, (((), (Gluing(0, ((1, 1), (0, 1)), (0, 3)),), (), ()),))
     with pytest.raises(ValueError, match="four sides"):
-        ChartAtlas("open", 3, 3, ((None, None, None),))
+        ChartAtlas("open", 3, 3, (((), (), ()),))
 
 
 def test_halo_of_the_mobius_strip():
