@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gaugenet.field_type import FieldType
     from gaugenet.groups import StructureGroup
     from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
+    from gaugenet.meshes.chart_geometry import chart_geometry
+    from gaugenet.meshes.charts import ChartAtlas
     from gaugenet.meshes.coarsening import build_hierarchy
     from gaugenet.meshes.delaunay import intrinsic_delaunay
     from gaugenet.meshes.exponential import TracedGeodesics, exponential_map
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from gaugenet.meshes.precompute import compute_geometry
     from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
     from gaugenet.meshes.shapes import named_surface
+    from gaugenet.meshes.sphere_atlases import cube_atlas, icosahedral_atlas
     from gaugenet.meshes.structure import reduce_structure_group
     from gaugenet.models.classifier import Classifier
     from gaugenet.models.correspondence import CorrespondenceNetwork
@@ -45,6 +48,8 @@ if TYPE_CHECKING:
     from gaugenet.nn.batch_norm import BatchNorm
     from gaugenet.nn.block import ResidualBlock
     from gaugenet.nn.by_name import make_nonlinearity, make_normalization
+    from gaugenet.nn.chart_conv import ChartConv
+    from gaugenet.nn.chart_pooling import ChartMaxPool
     from gaugenet.nn.convolution import GaugeConv, prepare
     from gaugenet.nn.differential import ConnectionLaplacian, Curl, Divergence, Gradient
     from gaugenet.nn.dropout import FieldDropout
@@ -63,11 +68,15 @@ if TYPE_CHECKING:
     from gaugenet.nn.steerable_derivative import DifferentialConv
     from gaugenet.nn.tangent import pseudo_scalar_type, scalar_type, tangent_type
     from gaugenet.nn.tensor_product import TensorProductNonlinearity
+    from gaugenet.nn.value_basis import ValueNonlinearity
 
 __version__ = "0.1.0"
 
 __all__ = [
     "BatchNorm",
+    "ChartAtlas",
+    "ChartConv",
+    "ChartMaxPool",
     "Classifier",
     "ConnectionLaplacian",
     "ConvEdges",
@@ -109,14 +118,18 @@ __all__ = [
     "TransportMean",
     "TriangleMesh",
     "UNet",
+    "ValueNonlinearity",
     "VectorFieldRegression",
     "audit",
     "batch_geometries",
     "batch_hierarchies",
     "build_hierarchy",
+    "chart_geometry",
     "compute_geometry",
+    "cube_atlas",
     "direction_field",
     "exponential_map",
+    "icosahedral_atlas",
     "intrinsic_delaunay",
     "load_mesh",
     "load_point_cloud",
@@ -146,6 +159,9 @@ __all__ = [
 
 _HOME = {
     "BatchNorm": "gaugenet.nn.batch_norm",
+    "ChartAtlas": "gaugenet.meshes.charts",
+    "ChartConv": "gaugenet.nn.chart_conv",
+    "ChartMaxPool": "gaugenet.nn.chart_pooling",
     "Classifier": "gaugenet.models.classifier",
     "ConnectionLaplacian": "gaugenet.nn.differential",
     "ConvEdges": "gaugenet.kernels.transport_conv",
@@ -187,14 +203,18 @@ _HOME = {
     "TransportMean": "gaugenet.nn.pooling",
     "TriangleMesh": "gaugenet.meshes.mesh",
     "UNet": "gaugenet.models.unet",
+    "ValueNonlinearity": "gaugenet.nn.value_basis",
     "VectorFieldRegression": "gaugenet.models.vector_field",
     "audit": "gaugenet.equivariance",
     "batch_geometries": "gaugenet.meshes.geometry",
     "batch_hierarchies": "gaugenet.meshes.hierarchy",
     "build_hierarchy": "gaugenet.meshes.coarsening",
+    "chart_geometry": "gaugenet.meshes.chart_geometry",
     "compute_geometry": "gaugenet.meshes.precompute",
+    "cube_atlas": "gaugenet.meshes.sphere_atlases",
     "direction_field": "gaugenet.meshes.given_fields",
     "exponential_map": "gaugenet.meshes.exponential",
+    "icosahedral_atlas": "gaugenet.meshes.sphere_atlases",
     "intrinsic_delaunay": "gaugenet.meshes.delaunay",
     "load_mesh": "gaugenet.meshes.io",
     "load_point_cloud": "gaugenet.meshes.point_files",
