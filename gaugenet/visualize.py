@@ -153,6 +153,7 @@ def draw_shaded(
     base: NDArray[np.float64],
     view: tuple[float, float] = (22.0, -55.0),
     up: str = "z",
+    outline: tuple[float, float, float] | None = None,
 ) -> None:
     """Draws a surface as shaded triangles, seen from infinity, into matplotlib axes.
 
@@ -160,6 +161,7 @@ def draw_shaded(
         vertices: [V, 3]; faces: [F, 3].
         base: [F, 3] red, green and blue of each face, 0 to 1.
         view, up: as of `draw_segmentation`.
+        outline: colour of the edges of triangles; None draws none.
     """
     from matplotlib.collections import PolyCollection
 
@@ -179,7 +181,8 @@ def draw_shaded(
     order = np.argsort(corners[:, :, 2].mean(1), kind="stable")
     rgb = rgb[order]
     # edges in the face's own colour close the hairlines that antialiasing leaves between triangles
-    axes.add_collection(PolyCollection(corners[order, :, :2], facecolors=rgb, edgecolors=rgb, linewidths=0.25))
+    edges, width = (rgb, 0.25) if outline is None else ([outline], 0.6)
+    axes.add_collection(PolyCollection(corners[order, :, :2], facecolors=rgb, edgecolors=edges, linewidths=width))
     low, high = corners[:, :, :2].min((0, 1)), corners[:, :, :2].max((0, 1))
     middle, half = (low + high) / 2, max(float((high - low).max()) / 2, 1e-300) * 1.05
     axes.set_xlim(middle[0] - half, middle[0] + half)

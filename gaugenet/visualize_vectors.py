@@ -17,6 +17,7 @@ from gaugenet.visualize_fields import _seen
 Floats = NDArray[np.float64]
 
 _SURFACE = (0.84, 0.85, 0.87)
+_OUTLINE = (0.6, 0.62, 0.66)
 _ARROW = "#14469f"
 _OWN = "#cd1e2d"
 
@@ -211,26 +212,14 @@ def _close_up(
     axes = figure.add_axes((0.01, 0.01, 0.85, 0.92))
     reach = float(np.linalg.norm(points[q] - points[vertex], axis=1).max(initial=0.0))
     near = (np.linalg.norm(points[mesh.faces] - points[vertex], axis=2) < 2.2 * max(reach, 1e-300)).any(1)
-    draw_shaded(axes, points, mesh.faces[near], np.tile(_SURFACE, (int(near.sum()), 1)), view, up)
+    draw_shaded(axes, points, mesh.faces[near], np.tile(_SURFACE, (int(near.sum()), 1)), view, up, _OUTLINE)
     camera = _camera(view, up)
-    _outlines(axes, points, mesh.faces[near], camera)
     x, y, _ = points[vertex] @ camera.T
     axes.set_xlim(x - 1.5 * reach, x + 1.5 * reach)
     axes.set_ylim(y - 1.5 * reach, y + 1.5 * reach)
     name = Path(mesh.name).name
     figure.text(0.43, 0.95, f"{name}: {what} vertex {vertex}, {len(q)} neighbours", ha="center", fontsize=10)
     return figure, axes, camera, reach * 1.1 / max(np.sqrt(len(q)), 1.0)
-
-
-def _outlines(axes: Any, points: Floats, faces: NDArray[Any], camera: Floats) -> None:
-    from matplotlib.collections import PolyCollection
-
-    seen = (points @ camera.T)[faces]
-    a, b = (seen[:, k, :2] - seen[:, 0, :2] for k in (1, 2))
-    front = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0] > 0
-    axes.add_collection(
-        PolyCollection(seen[front][:, :, :2], facecolors="none", edgecolors=(0.6, 0.62, 0.66), linewidths=0.5, zorder=2)
-    )
 
 
 def _spokes(axes: Any, points: Floats, vertex: int, q: Any, camera: Floats) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import trimesh
 
-from gaugenet.data.features.curvature import gaussian_curvature, mean_curvature
+from gaugenet.data.features.curvature import SCALES, gaussian_curvature, mean_curvature, principal_curvatures
 from gaugenet.data.features.laplacian import cotan_laplacian
+from gaugenet.meshes import shapes
 from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
 
 
@@ -86,3 +87,16 @@ def test_without_positions_there_is_gaussian_curvature_only():
     assert np.array_equal(gaussian_curvature(mesh, laplacian), gaussian_curvature(embedded, cotan_laplacian(embedded)))
     with pytest.raises(ValueError, match=r"abstract: mean curvature needs positions.*use hks16 or gauss"):
         mean_curvature(mesh, laplacian, signed=True)
+
+
+def test_principal_curvatures_of_a_sphere_and_a_cylinder():
+    ball = shapes.sphere(subdivisions=3).mesh
+    found = principal_curvatures(ball, cotan_laplacian(ball))
+    # k = 1 of the unit sphere, of area 4 pi; where both are equal their difference is a root of the errors
+    assert np.abs(found.mean(0) - math.asinh(1)).max() < 0.1
+    tube = shapes.cylinder(n=48, m=24, radius=0.5, height=1.5).mesh
+    found = principal_curvatures(tube, cotan_laplacian(tube)).reshape(-1, 2, len(SCALES))
+    middle = np.abs(tube.vertices[:, 2] - tube.vertices[:, 2].mean()) < 0.1
+    unit = math.sqrt(cotan_laplacian(tube).total_area / (4 * math.pi))
+    assert np.abs(found[middle, 0] - math.asinh(2 * unit)).max() < 0.03
+    assert np.abs(found[middle, 1]).max() < 0.03
