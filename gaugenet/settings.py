@@ -28,6 +28,7 @@ class DataConfig:
     validation: float = setting(
         0.0, "share of the training surfaces set aside for validation, where there is no val/", least=0, below=1
     )
+    background: bool = setting(False, "prepare surfaces in helper processes while the first epoch runs")
     train_meshes: int = setting(48, "embedded set: number of training surfaces", least=1)
     test_meshes: int = setting(16, "embedded set: number of test surfaces", least=1)
     vertices: int = setting(1200, "embedded set: mean number of vertices of a surface", least=600)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,17 +11,18 @@ from gaugenet.cli.console import say, steps
 from gaugenet.config import EMBEDDED, AugmentConfig, DataConfig
 from gaugenet.data.articulated import ArticulatedDataset
 from gaugenet.data.augmentation import Augmentation, changes_surface, without_effect
-from gaugenet.data.dataset import SurfaceDataset, SurfaceSample, prepare, prepare_mesh
+from gaugenet.data.background import BackgroundPreparation, PendingSurfaces
+from gaugenet.data.dataset import Plan, SurfaceDataset, SurfaceSample, prepare, prepare_mesh
 from gaugenet.data.features import FeatureSpec
 from gaugenet.data.folder import FolderDataset
 from gaugenet.data.labelled import LabelKind, LabelledMesh
 from gaugenet.data.parallel import available_cores
-from gaugenet.evaluation import check_sides
+from gaugenet.evaluation import check_sides, check_surfaces
 from gaugenet.meshes.cache import GeometryCache
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, Radius
 from gaugenet.meshes.precompute import Mode
-from gaugenet.training import SurfaceData
+from gaugenet.training import SurfaceData, shuffled
 
 
 def dataset_of(config: DataConfig) -> SurfaceDataset:
@@ -69,11 +70,36 @@ def prepared_data(config: DataConfig, group: str, augment: AugmentConfig | None 
     """
     spec = FeatureSpec.parse(config.features)
     dataset = dataset_of(config)
+    if dataset.label_kind == "surface":
+        raise ValueError(
+            f"{config.path}: a class per surface is not learned by this command, which labels vertices and faces; "
+            "train gaugenet.Classifier in a script, on gaugenet.data.dataset.prepare(FolderDataset(...))"
+        )
     splits = [s for s in ("train", "val", "test") if s in dataset.splits]
     sizes = ", ".join(f"{dataset.size(s)} {s}" for s in splits)
     say("data", f"{dataset.name}: {sizes} surfaces, {dataset.n_classes} classes per {dataset.label_kind}")
     say("features", f"{spec.describe()}: in brackets what changes them")
     cache = geometry_cache(config)
+    if config.background:
+        samples = _pending(config, group, dataset, splits)
+    else:
+        samples = _now(config, group, dataset, splits, cache)
+    data = SurfaceData(
+        samples["train"],
+        samples.get("test", []),
+        dataset.class_names,
+        dataset.class_values,
+        samples.get("val", []),
+        augment=_augmentation(config, augment, cache),
+    ).set_aside(config.validation, config.seed)
+    if config.validation:
+        say("validation", f"{len(data.validation)} of {len(samples['train'])} training surfaces are set aside")
+    return data
+
+
+def _now(
+    config: DataConfig, group: str, dataset: SurfaceDataset, splits: Sequence[str], cache: GeometryCache
+) -> Mapping[str, Sequence[SurfaceSample]]:
     began = time.perf_counter()
     with steps("preparing") as step:
         samples = prepare(
@@ -92,17 +118,36 @@ def prepared_data(config: DataConfig, group: str, augment: AugmentConfig | None 
     )
     for notice in cache.notices:
         say("cache", notice)
-    data = SurfaceData(
-        samples["train"],
-        samples.get("test", []),
-        dataset.class_names,
-        dataset.class_values,
-        samples.get("val", []),
-        augment=_augmentation(config, augment, cache),
-    ).set_aside(config.validation, config.seed)
-    if config.validation:
-        say("validation", f"{len(data.validation)} of {len(samples['train'])} training surfaces are set aside")
-    return data
+    return samples
+
+
+def _pending(
+    config: DataConfig, group: str, dataset: SurfaceDataset, splits: Sequence[str]
+) -> Mapping[str, Sequence[SurfaceSample]]:
+    surfaces: list[LabelledMesh] = []
+    places: dict[str, range] = {}
+    for split in splits:
+        first = len(surfaces)
+        surfaces += _Checked(dataset, group).meshes(split)
+        places[split] = range(first, len(surfaces))
+    plan = Plan(
+        neighborhood_of(config), _mode(config), FeatureSpec.parse(config.features), geometry_cache(config).folder
+    )
+    preparation = BackgroundPreparation(surfaces, plan, lambda sample: check_surfaces([sample], group))
+    return {split: PendingSurfaces(preparation, places[split]) for split in splits}
+
+
+def start_background(data: SurfaceData, seed: int) -> BackgroundPreparation | None:
+    """Start the helpers, if the surfaces are to be prepared by them: in the order of the first epoch, the rest last."""
+    if not isinstance(data.train, PendingSurfaces):
+        return None
+    order = data.train.chosen(shuffled(len(data.train), seed, 1)).places
+    for rest in (data.validation, data.test):
+        order += rest.places if isinstance(rest, PendingSurfaces) else []
+    workers = min(max(available_cores() - 1, 1), len(order))
+    data.train.preparation.start(order, workers)
+    say("geometry", f"is prepared by {workers} helper process{'es' if workers > 1 else ''} while training begins")
+    return data.train.preparation
 
 
 def _augmentation(config: DataConfig, augment: AugmentConfig | None, cache: GeometryCache) -> Augmentation | None:

@@ -13,7 +13,7 @@ from gaugenet.checkpoint import ResumeState
 from gaugenet.cli import InterruptedRunError
 from gaugenet.cli.console import TrainProgress, console, load_config, say
 from gaugenet.cli.seeds import run_seeds
-from gaugenet.cli.surfaces import prepared_data
+from gaugenet.cli.surfaces import prepared_data, start_background
 from gaugenet.config import EMBEDDED, Config
 from gaugenet.evaluation import predict
 from gaugenet.kernels.dispatch import explain
@@ -76,28 +76,40 @@ def run_train(
         console.quiet = not world.is_first
         folder = world.of_first(folder)
         data = _prepare(config, world)
-        if not wanted:
-            _train(config, data, folder, state, world)
-            return
-
-        def train_one(one: Config, place: Path, begun: ResumeState | None) -> None:
-            _train(one, data, place, begun, world)
-
+        preparation = start_background(data, wanted[0] if wanted else config.train.seed)
         try:
-            run_seeds(config, wanted, folder, overwrite, train_one, world)
-        except InterruptedRunError as stop:
-            again = f"the same command with --out {folder} goes on with all seeds"
-            raise InterruptedRunError(f"{str(stop).partition(';')[0]}; {again}") from None
+            if wanted:
+                _train_seeds(config, wanted, data, folder, overwrite, world)
+            else:
+                _train(config, data, folder, state, world)
+        finally:
+            if preparation is not None:
+                preparation.stop()
+
+
+def _train_seeds(
+    config: Config, seeds: Sequence[int], data: SurfaceData, folder: Path, overwrite: bool, world: World
+) -> None:
+    def train_one(one: Config, place: Path, begun: ResumeState | None) -> None:
+        _train(one, data, place, begun, world)
+
+    try:
+        run_seeds(config, seeds, folder, overwrite, train_one, world)
+    except InterruptedRunError as stop:
+        again = f"the same command with --out {folder} goes on with all seeds"
+        raise InterruptedRunError(f"{str(stop).partition(';')[0]}; {again}") from None
 
 
 def _prepare(config: Config, world: World) -> SurfaceData:
+    if config.data.background and world.size > 1:
+        raise ValueError("data.background is for one process: leave it false under torchrun, or precompute first")
     if not world.is_first:
         # the first process fills the cache, from which the others read
         world.wait()
     data = prepared_data(config.data, config.model.group, config.augment)
     if world.is_first:
         world.wait()
-    use_threads(config.train, data.train)
+    use_threads(config.train, data.described)
     say("operator", explain(torch.empty(0, device=world.device)).removeprefix("operator: "))
     if world.size > 1:
         say("processes", f"{world.size}, {surfaces_per_step(config.train, world)} surfaces per step")

@@ -103,11 +103,16 @@ def variant(sample: SurfaceSample, config: AugmentConfig, number: int) -> Labell
     """The changed copy of a surface with that number: remeshed, then noised, stretched and scaled.
 
     Raises:
-        ValueError: the surface has edge lengths only.
+        ValueError: the surface has edge lengths only, or something else than labels at vertices or faces.
     """
     mesh = sample.mesh
     if mesh.vertices is None:
         raise ValueError(f"{sample.name}: it has edge lengths only, so it cannot be changed; leave [augment] out")
+    if sample.targets is not None or sample.label_kind == "surface":
+        raise ValueError(
+            f"{sample.name}: only surfaces with labels at vertices or faces can be changed; leave all of [augment] out "
+            "but rotation"
+        )
     rng = np.random.default_rng([zlib.crc32(sample.name.encode()), number])
     points, faces, labels = mesh.vertices, mesh.faces, sample.labels.numpy()
     if config.remesh:

@@ -113,7 +113,7 @@ def prepare(
     wanted = tuple(dataset.splits if splits is None else splits)
     total = sum(dataset.size(split) for split in wanted)
     surfaces = ((split, surface) for split in wanted for surface in dataset.meshes(split))
-    plan = _Plan(neighborhood, mode, spec, None if cache is None else Path(cache.folder))
+    plan = Plan(neighborhood, mode, spec, None if cache is None else Path(cache.folder))
 
     def here(item: tuple[str, LabelledMesh], threads: int) -> SurfaceSample:
         return plan.sample(item[1], cache, threads if workers > 1 else None)
@@ -152,7 +152,7 @@ class Filled:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """What is made of every surface; goes to the helpers."""
 
     neighborhood: Neighborhood

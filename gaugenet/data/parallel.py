@@ -101,13 +101,13 @@ def _with_helpers(
 ) -> Iterator[Done[Item, Here, There]]:
     taking = threading.Lock()
     results: SimpleQueue[Done[Item, Here, There] | BaseException] = SimpleQueue()
-    pool = [_Helper(there) for _ in range(min(helpers, left - 1))]
+    pool = [Helper(there) for _ in range(min(helpers, left - 1))]
 
     def take() -> tuple[int, Item] | None:
         with taking:
             return next(source, None)
 
-    def drive(helper: _Helper) -> None:
+    def drive(helper: Helper) -> None:
         try:
             while helper.ready() and (taken := take()) is not None:
                 index, item = taken
@@ -142,7 +142,7 @@ def _raised(result: Any) -> Any:
     return result
 
 
-class _Helper:
+class Helper:
     """A process that does items one after another, and is replaced if it ends by itself."""
 
     def __init__(self, function: Callable[[Any, int], Any]) -> None:

@@ -68,13 +68,13 @@ class _Run:
         t = config.train
         self.config, self.data, self.folder, self.world = config, data, folder, world
         self.progress = progress if world.is_first else Silent()
-        use_threads(t, data.train)
-        if not any(bool((s.labels >= 0).any()) for s in data.train):
+        use_threads(t, data.described)
+        if not any(bool((s.labels >= 0).any()) for s in data.described):
             raise ValueError("no vertex or face of the training surfaces has a label; check the label files")
         check_validation(t, len(data.validation))
         if t.tensorboard:
             check_tensorboard()
-        check_surfaces(data.all, config.model.group)
+        check_surfaces(data.ready or [], config.model.group)
         seed_all(number_of("start", t.seed))
         self.model = build_model(config, data.n_features, data.n_classes).to(world.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=t.lr, weight_decay=t.weight_decay)
@@ -87,7 +87,7 @@ class _Run:
             self._take_up(resume)
         self.stepper = Stepper(self.model, self.optimizer, t, world)
         self.steps = steps_per_epoch(len(data.train), t, world)
-        self.remember = sum(s.geometry.n_edges for s in data.all) <= _REMEMBERED_EDGES
+        self.remember = False
 
     def _take_up(self, state: ResumeState) -> None:
         check_same_run(self.config, state.config)
@@ -144,6 +144,8 @@ class _Run:
     def _epoch(self) -> None:
         t, epoch = self.config.train, self.epoch + 1
         began = saved = time.perf_counter()
+        samples = self.data.ready
+        self.remember = samples is not None and sum(s.geometry.n_edges for s in samples) <= _REMEMBERED_EDGES
         self.model.train()
         lr = 0.0
         for step in range(self.done, self.steps):

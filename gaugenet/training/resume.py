@@ -7,6 +7,7 @@ from gaugenet.config import Config
 from gaugenet.world import World
 
 _MAY_CHANGE = (
+    "data.background",
     "data.cache",
     "model.checkpointing",
     "train.device",

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from gaugenet.data.background import PendingSurfaces
+
 if TYPE_CHECKING:
     from gaugenet.data.augmentation import Augmentation
     from gaugenet.data.dataset import SurfaceSample
-    from gaugenet.data.labelled import LabelKind
+    from gaugenet.data.labelled import LabelKind, LabelledMesh
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +47,17 @@ class SurfaceData:
         return self.train[0].label_kind
 
     @property
-    def all(self) -> list[SurfaceSample]:
-        return [*self.train, *self.validation, *self.test]
+    def described(self) -> Sequence[SurfaceSample | LabelledMesh]:
+        """The training surfaces as far as they are known without geometry: meshes and labels."""
+        return self.train.surfaces if isinstance(self.train, PendingSurfaces) else self.train
+
+    @property
+    def ready(self) -> list[SurfaceSample] | None:
+        """All surfaces, or None while some are being prepared (those are checked when they are asked for)."""
+        parts = (self.train, self.validation, self.test)
+        if any(isinstance(part, PendingSurfaces) and not part.are_ready for part in parts):
+            return None
+        return [sample for part in parts for sample in part]
 
     def set_aside(self, share: float, seed: int) -> SurfaceData:
         """The same data with `share` of the training surfaces, at least one, chosen by `seed`, for validation instead.
@@ -62,9 +73,13 @@ class SurfaceData:
         chosen = set(validation_places(n, share, seed))
         return replace(
             self,
-            train=[self.train[i] for i in range(n) if i not in chosen],
-            validation=[self.train[i] for i in sorted(chosen)],
+            train=_chosen(self.train, [i for i in range(n) if i not in chosen]),
+            validation=_chosen(self.train, sorted(chosen)),
         )
+
+
+def _chosen(surfaces: Sequence[SurfaceSample], places: list[int]) -> Sequence[SurfaceSample]:
+    return surfaces.chosen(places) if isinstance(surfaces, PendingSurfaces) else [surfaces[i] for i in places]
 
 
 def validation_places(n: int, share: float, seed: int) -> list[int]:

@@ -5,6 +5,7 @@ import json
 import pytest
 import torch
 
+from gaugenet.checkpoint import Checkpoint
 from gaugenet.cli import run
 
 TINY = {
@@ -65,3 +66,11 @@ def test_seeds_are_trained_once_and_summed_up(tmp_path, capsys):
     assert "twice" in capsys.readouterr().err
     assert train("--seeds", "1", "--resume", "both/seed-1") == 2
     assert err.count("\n") == 1
+
+
+def test_preparing_in_the_background_gives_the_same_bits(tmp_path, monkeypatch):
+    assert train("--out", "before", "--set", "data.validation=0.5") == 0
+    monkeypatch.setenv("GAUGENET_CACHE", str(tmp_path / "another"))
+    assert train("--out", "during", "--set", "data.validation=0.5", "--set", "data.background=true") == 0
+    a, b = (Checkpoint.load(tmp_path / run / "model.safetensors").weights for run in ("before", "during"))
+    assert all(torch.equal(a[k], b[k]) for k in a)
