@@ -1,9 +1,12 @@
 """Padded rows against the compressed ones."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from gaugenet.field_type import FieldType
+from gaugenet.kernels.segment_reduce import Segments
 from gaugenet.nn.rows import carry, rows_of
 
 
@@ -50,6 +53,16 @@ def test_gradients_through_chunks_are_those_of_the_whole(random_geometry):
         assert len(calls) == (n if n == 1 else 2 * n)
         assert per_chunk == 480 or n >= 10
     torch.testing.assert_close(grads[0], grads[1], rtol=1e-12, atol=1e-12)
+
+
+def test_sources_are_read_alike_where_sums_need_an_order(random_geometry):
+    """As on a GPU: the gradient to the sources is a sum over segments."""
+    (chunk,) = rows_of(random_geometry()).chunks
+    ordered = dataclasses.replace(chunk, by_source=Segments.from_index(chunk.source, 24))
+    x = torch.randn(24, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    found = [part.gather(x) for part in (chunk, ordered)]
+    assert torch.equal(*found)
+    torch.testing.assert_close(*(torch.autograd.grad(values.sin().sum(), x)[0] for values in found))
 
 
 def test_carrying_is_the_action_of_the_group():
