@@ -2,8 +2,8 @@
 
     exp_p(v) = the point that the straightest geodesic from p in direction v reaches after the length |v|
 
-The inverse of the polyhedral logarithmic map: exp_p(log_p q) = q wherever the shortest path to q does not bend at a
-pseudo-source. Faces are crossed by edge lengths and gluing alone, so intrinsic and one-sided surfaces are no
+The inverse of the logarithmic map in `polyhedral` mode: exp_p(log_p q) = q wherever the shortest path to q does not
+bend at a pseudo-source. Faces are crossed by edge lengths and gluing alone, so intrinsic and one-sided surfaces are no
 different. A line that meets a vertex leaves it with half of the total angle on either side (Polthier & Schmies 1998,
 Straightest geodesics on polyhedral surfaces), at the boundary with the angle π on one side if there is as much. One
 that leads off the surface ends at the boundary.

@@ -61,9 +61,10 @@ def compute_geometry(
             gauge (flat icosahedron: C6).
         handedness: [V] of ±1 relative to the default (the winding of the vertex's first face). -1 reflects
             the frame about its x axis.
-        reference: (half-edge [V] int64, angle [V] radians): the x axis of vertex v is at that angle (scaled, in
-            the handedness of v) from half-edge ``halfedge[v]``, which must start at v; a negative half-edge
-            keeps the default, the first edge of the fan. For gauges known in closed form.
+        reference: (half-edge [V] int64, angle [V] radians): the x axis of vertex v is at that angle (in the handedness
+            of v) from the scaled direction of half-edge ``halfedge[v]`` in its fan, in both modes, so they have the
+            same frames; the half-edge must start at v, and a negative one keeps the default, the first edge of the
+            fan. For gauges known in closed form.
         frame_direction: [V, 3] vectors in space; the x axis is along their projection. Where nothing is left
             of a projection the default stays. Embedded meshes only.
         dtype: torch.float32 or torch.float64, of the result.

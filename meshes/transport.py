@@ -3,8 +3,9 @@
 This is the one place where the conventions are said.
 
 *Frame.* The tangent plane at a vertex p has an orthonormal frame (x_p, y_p); its handedness is that of p. The
-direction of an edge at p is its angle in the fan of corners (`gaugenet.meshes.fans`) times 2π/Θ_p, from the x
-axis towards y.
+direction of an edge at p, from the x axis towards y, is its scaled angle: that in the fan of corners
+(`gaugenet.meshes.fans`) times 2π/Θ_p, at the boundary times min(1, 2π/Θ_p). In ``smooth`` mode each edge is turned from
+there by `gaugenet.meshes.edge_directions`, the edges of a vertex by 0 in the mean, so both modes have the same frames.
 
 *Gauge element.* h = (angle a, flip s), s = ±1, acts on tangent coefficients as R(a) diag(1, s) with
 R(a) = [[cos a, -sin a], [sin a, cos a]]. Hence (a1, s1)(a2, s2) = (a1 + s1 a2, s1 s2) and (a, s)⁻¹ = (-s a, s).
