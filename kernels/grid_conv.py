@@ -1,19 +1,21 @@
-"""Correlation on a regular grid whose halo is filled already: directly, or through the Fourier transform.
+"""Correlation on a regular grid whose halo is filled already: tap by tap, by conv2d, or through the Fourier transform.
 
     out[i, j] = Σ_{a, b} x[i + a, j + b] w[a, b],    0 ≤ a, b < k
 
 for x [H + k − 1, W + k − 1, N, C_in] and w [k, k, C_in, C_out]; out [H, W, N, C_out]. Grid first: a pixel is a
 contiguous matrix [N, C], so that halos are row copies and every transform is one matrix product.
 
-`direct` leaves it to torch's conv2d. `fourier` takes N_h = H + k − 1 and N_w = W + k − 1 as periods: the correlation is
-a product at each of (N_h // 2 + 1) N_w frequencies, and what wraps around is never read. It needs 2 complex products
-per pixel and pair of channels instead of k² real ones; transforms are products with matrices of that size, so no length
-is worse than another.
+`by_taps` adds one matrix product per pixel of the kernel, in place and without a copy of x; pixels that no kernel uses,
+as on the hexagonal lattice, cost nothing. `direct` leaves it to torch's conv2d. `fourier` takes N_h = H + k − 1 and
+N_w = W + k − 1 as periods: the correlation is a product at each of (N_h // 2 + 1) N_w frequencies, and what wraps
+around is never read. It needs 2 complex products per pixel and pair of channels instead of k² real ones; transforms are
+products with matrices of that size, so no length is worse than another.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +27,45 @@ def direct(x: Tensor, weight: Tensor) -> Tensor:
     """The equation at the top of this file by conv2d. See there for shapes; any floating dtype and device."""
     out = torch.conv2d(x.permute(2, 3, 0, 1), weight.permute(3, 2, 0, 1))
     return out.permute(2, 3, 0, 1).contiguous()
+
+
+def by_taps(x: Tensor, weight: Tensor, cells: Sequence[tuple[int, int]], size: int) -> Tensor:
+    """The equation at the top of this file for k = `size` with w zero but at the `cells` (a, b): weight
+    [T, C_in, C_out]."""
+    out: Tensor = _Taps.apply(x, weight, tuple(cells), size)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Taps(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, cells: tuple[tuple[int, int], ...], size: int) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.cells = cells
+        height, width, n = x.shape[0] - size + 1, x.shape[1] - size + 1, x.shape[2]
+        out = x.new_zeros(height, width * n, weight.shape[2])
+        for (a, b), w in zip(cells, weight.unbind(0)):
+            out.baddbmm_(_window(x, a, b, height, width), w.expand(height, -1, -1))
+        return out.view(height, width, n, -1)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        x, weight = ctx.saved_tensors
+        height, width = grad.shape[:2]
+        grad = grad.contiguous().flatten(1, 2)
+        grad_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
+        grad_w = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
+        for t, (a, b) in enumerate(ctx.cells):
+            if grad_x is not None:
+                back = weight[t].T.expand(height, -1, -1)
+                _window(grad_x, a, b, height, width).baddbmm_(grad, back)
+            if grad_w is not None:
+                torch.sum(torch.bmm(_window(x, a, b, height, width).transpose(1, 2), grad), 0, out=grad_w[t])
+        return grad_x, grad_w, None, None
+
+
+def _window(x: Tensor, a: int, b: int, height: int, width: int) -> Tensor:
+    """x[a : a + height, b : b + width] as [height, width · N, C], a view."""
+    return x[a : a + height].flatten(1, 2)[:, b * x.shape[2] : (b + width) * x.shape[2]]
 
 
 def fourier(x: Tensor, weight: Tensor) -> Tensor:
@@ -71,10 +112,9 @@ def _product(a: Tensor, b: Tensor, c: Tensor, d: Tensor, sign: int, conjugate_fi
     """(a + i b)(c + i sign d), or (a − i b)(c + i d), as [F, 2, rows, columns]."""
     out = a.new_empty(a.shape[0], 2, a.shape[1], c.shape[2])
     s = -1 if conjugate_first else 1
-    real = torch.bmm(a, c)
-    out[:, 0] = real.baddbmm_(b, d, alpha=-sign * s)
-    imaginary = torch.bmm(b, c) if s == 1 else torch.bmm(b, c).neg_()
-    out[:, 1] = imaginary.baddbmm_(a, d, alpha=sign)
+    # in place, at strides: no copies of products
+    out[:, 0].baddbmm_(a, c, beta=0).baddbmm_(b, d, alpha=-sign * s)
+    out[:, 1].baddbmm_(b, c, beta=0, alpha=s).baddbmm_(a, d, alpha=sign)
     return out
 
 

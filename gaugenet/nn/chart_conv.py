@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
-from gaugenet.kernels.grid_conv import direct, fourier
+from gaugenet.kernels.grid_conv import by_taps, direct, fourier
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.geometry import MeshGeometry
@@ -20,7 +20,7 @@ from gaugenet.representations import Irrep
 from gaugenet.steerable.block_expansion import BlockExpansion
 from gaugenet.steerable.tap_basis import tap_basis, taps
 
-Executor = Literal["direct", "fourier"]
+Executor = Literal["auto", "taps", "direct", "fourier"]
 
 
 class ChartConv(nn.Module):
@@ -40,7 +40,8 @@ class ChartConv(nn.Module):
         bias: whether the layer has b.
         values: whether fields are values on the group (`gaugenet.nn.value_basis`) instead of coefficients. Regular
             fields then need no change of basis between layers.
-        executor: "direct" or "fourier" (`gaugenet.kernels.grid_conv`); the same result up to rounding.
+        executor: "taps", "direct" or "fourier" (`gaugenet.kernels.grid_conv`); the same result up to rounding. "auto":
+            taps for kernels of 3 × 3 pixels, the Fourier transform for larger ones.
         std: standard deviation of the initial coefficients, which are pixels up to 0 and ±1 where all irreps have
             one dimension; by default such that the variance of independent features is kept.
         generator: for the initial coefficients.
@@ -58,15 +59,16 @@ class ChartConv(nn.Module):
         lattice: Lattice = "square",
         bias: bool = True,
         values: bool = False,
-        executor: Executor = "fourier",
+        executor: Executor = "auto",
         std: float | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
-        if executor not in ("direct", "fourier"):
-            raise ValueError(f'expected executor "direct" or "fourier", got {executor!r}')
+        if executor not in ("auto", "taps", "direct", "fourier"):
+            raise ValueError(f'expected executor "auto", "taps", "direct" or "fourier", got {executor!r}')
         self.in_type, self.out_type, self.size, self.lattice = in_type, out_type, size, lattice
-        self.values, self.executor = values, executor
+        self.values = values
+        self.executor = executor if executor != "auto" else "fourier" if size >= 5 else "taps"
         index, places = taps(size, lattice)
         self.places = places
         energy = torch.ones(len(places), dtype=torch.float64)
@@ -83,8 +85,7 @@ class ChartConv(nn.Module):
             initial.normal_(std=std, generator=generator)
         self.coefficients = nn.Parameter(initial)
         self.bias = InvariantBias(out_type) if bias else None
-        self._cells: Tensor
-        self.register_buffer("_cells", index[:, 0] * size + index[:, 1], persistent=False)
+        self._cells = [(a, b) for a, b in index.tolist()]
 
     def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
         # Kernels of C3 and C6 have entries like √3/2: a cast to float64 must bring these, not rounded float32 ones.
@@ -116,8 +117,12 @@ class ChartConv(nn.Module):
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.in_type.group, atlas)
         grid = padded(x, atlas, self.in_type, self.size // 2, values=self.values)
-        correlate = fourier if self.executor == "fourier" else direct
-        out = correlate(grid, self._grid_weight()).view(x.shape[0], x.shape[1], -1)
+        weight = self._weight()
+        if self.executor == "taps":
+            out = by_taps(grid, weight, self._cells, self.size)
+        else:
+            out = (fourier if self.executor == "fourier" else direct)(grid, self._square(weight))
+        out = out.view(x.shape[0], x.shape[1], -1)
         if self.bias is None:
             return out
         constant: Tensor = self.bias(out.new_zeros(1, out.shape[2]))
@@ -153,16 +158,19 @@ class ChartConv(nn.Module):
         result: Tensor = out if self.bias is None else self.bias(out)
         return result
 
-    def _grid_weight(self) -> Tensor:
-        """[size, size, C_in, C_out] in the basis of the fields."""
+    def _weight(self) -> Tensor:
+        """[T, C_in, C_out] in the basis of the fields."""
         weight = self.kernel()
         if self.values:
             weight = to_values(self.out_type, weight)
         weight = weight.transpose(1, 2)
-        if self.values:
-            weight = to_values(self.in_type, weight)
+        return to_values(self.in_type, weight) if self.values else weight.contiguous()
+
+    def _square(self, weight: Tensor) -> Tensor:
+        """[size, size, C_in, C_out]: 0 where the kernel has no pixel."""
         if len(weight) < self.size**2:
-            weight = weight.new_zeros(self.size**2, *weight.shape[1:]).index_copy(0, self._cells, weight)
+            rows = torch.tensor([a * self.size + b for a, b in self._cells], device=weight.device)
+            weight = weight.new_zeros(self.size**2, *weight.shape[1:]).index_copy(0, rows, weight)
         return weight.reshape(self.size, self.size, *weight.shape[1:])
 
     def extra_repr(self) -> str:

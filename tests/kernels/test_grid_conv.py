@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gaugenet.kernels.grid_conv import direct, fourier
+from gaugenet.kernels.grid_conv import by_taps, direct, fourier
 
 
 def by_definition(x, w):
@@ -16,7 +16,12 @@ def by_definition(x, w):
     return out
 
 
-@pytest.mark.parametrize("correlate", [direct, fourier])
+def all_taps(x, w):
+    k = w.shape[0]
+    return by_taps(x, w.flatten(0, 1), [(a, b) for a in range(k) for b in range(k)], k)
+
+
+@pytest.mark.parametrize("correlate", [all_taps, direct, fourier])
 @pytest.mark.parametrize(("rows", "columns", "k"), [(7, 9, 5), (8, 6, 3), (5, 5, 5), (3, 3, 1), (11, 12, 5), (4, 7, 3)])
 def test_forward_and_both_gradients(correlate, rows, columns, k):
     g = torch.Generator().manual_seed(rows * columns + k)
@@ -34,7 +39,7 @@ def test_forward_and_both_gradients(correlate, rows, columns, k):
         assert (got - right).abs().max() <= 1e-13 * right.abs().max()
 
 
-@pytest.mark.parametrize("correlate", [direct, fourier])
+@pytest.mark.parametrize("correlate", [all_taps, direct, fourier])
 def test_float32_stays_within_rounding(correlate):
     g = torch.Generator().manual_seed(0)
     x = torch.randn(18, 18, 4, 64, generator=g, dtype=torch.float64)
@@ -42,3 +47,13 @@ def test_float32_stays_within_rounding(correlate):
     expected = by_definition(x, w)
     off = (correlate(x.float(), w.float()) - expected).abs().max() / expected.abs().max()
     assert off < 2e-6
+
+
+def test_some_taps_are_a_kernel_with_zeros():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(6, 7, 2, 3, generator=g, dtype=torch.float64)
+    w = torch.randn(3, 3, 3, 4, generator=g, dtype=torch.float64)
+    cells = [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1)]
+    kept = torch.stack([w[a, b] for a, b in cells])
+    w[0, 0] = w[2, 2] = 0
+    assert (by_taps(x, kept, cells, 3) - by_definition(x, w)).abs().max() < 1e-13

@@ -30,7 +30,7 @@ def layer_of(name, size=5, **options):
 
 
 @pytest.mark.parametrize(("make", "name"), CASES)
-@pytest.mark.parametrize("executor", ["fourier", "direct"])
+@pytest.mark.parametrize("executor", ["taps", "fourier", "direct"])
 def test_charts_and_meshes_agree(make, name, executor):
     conv, g = layer_of(name, executor=executor)
     atlas = make(6, 7)
