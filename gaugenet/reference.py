@@ -23,6 +23,7 @@ ROOMS = {
     "gaugenet.meshes": "Surfaces and their geometry",
     "gaugenet.nn": "Layers",
     "gaugenet.models": "Models",
+    "gaugenet.data": "Data",
     "gaugenet.kernels": "The operator",
     "gaugenet": "Groups, fields and the audit",
 }

@@ -18,6 +18,11 @@ def chart_geometry(atlas: ChartAtlas, radius: int, *, dtype: torch.dtype = torch
     Distances in sides of a cell. All edges of a target have one weight, and `radius` is the farthest place of the
     kernel. Beyond a border, at a
     hole and across the corner of a cone point there is no edge.
+
+    Args:
+        atlas: the charts and how they are glued.
+        radius: of the kernel, in pixels.
+        dtype: of the result.
     """
     steps = [(a, b) for a in range(-radius, radius + 1) for b in range(-radius, radius + 1) if (a, b) != (0, 0)]
     if atlas.lattice == "hexagonal":

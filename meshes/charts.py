@@ -73,8 +73,11 @@ class ChartAtlas:
     """
 
     name: str
+    """Stands in errors."""
     rows: int
+    """Of pixels in each chart."""
     columns: int
+    """Of pixels in each chart."""
     sides: tuple[tuple[tuple[Gluing, ...], ...], ...]
     """Per chart what lies beyond its left (j < 0), right, top (i < 0) and bottom side, part by part; () is a border."""
     lattice: Lattice = "square"
@@ -82,6 +85,7 @@ class ChartAtlas:
     """Pixels at cone points, whose neighbours do not surround them as those of a kernel do. No pull finds them: they
     are holes in the surface, and what a layer writes there is never read."""
     memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What layers derive from the atlas and share."""
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.columns < 1 or not self.sides or any(len(s) != 4 for s in self.sides):
@@ -91,6 +95,7 @@ class ChartAtlas:
 
     @property
     def n_charts(self) -> int:
+        """Number of grids."""
         return len(self.sides)
 
     @property

@@ -1,4 +1,4 @@
-"""PyTorch Geometric's `Data`, to and from `MeshGeometry`. An extra: ``pip install 'gaugenet[graph]'``."""
+"""PyTorch Geometric's ``Data``, to and from `MeshGeometry`. An extra: ``pip install 'gaugenet[graph]'``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def to_pyg(
     y: Tensor | None = None,
     make: Callable[..., Any] | None = None,
 ) -> Any:
-    """A `torch_geometric.data.Data` of one surface or of a union of surfaces.
+    """A ``torch_geometric.data.Data`` of one surface or of a union of surfaces.
 
     It has edge_index [2, E] (source, target), edge_attr [E, 4] = (r, theta, phi, flip) in the dtype of the geometry;
     pos [V, 3] and face [3, F] of an embedded mesh; x, y as given; the other fields of the geometry under their names;
@@ -32,7 +32,9 @@ def to_pyg(
     Args:
         geometry: with targets and sources the same.
         mesh: of the geometry, for pos and face; None without.
-        make: called with the attributes instead of `Data`.
+        x: inputs [V, n]; None without.
+        y: what is to be predicted; None without.
+        make: called with the attributes instead of ``Data``.
 
     Raises:
         ValueError: the geometry is between levels, or the mesh is another one.
@@ -64,10 +66,16 @@ def to_pyg(
 
 
 def from_pyg(data: Any) -> MeshGeometry:
-    """The geometry in a `Data` (or anything with its attributes) that has edge_index and edge_attr as `to_pyg` has.
+    """The geometry in a ``Data`` (or anything with its attributes) that has edge_index and edge_attr as `to_pyg` has.
 
     Edges may stand in any order; self-loops are refused. What is not there is filled in: weight 1 / degree, radius just
     beyond the farthest neighbour (as `Nearest` has it), area 1, no boundary.
+
+    Args:
+        data: edge_index int64 [2, E] (source, target), edge_attr [E, 4] = (r, theta, phi, flip), and num_nodes.
+
+    Args:
+        data: with num_nodes, edge_index and edge_attr.
 
     Raises:
         ValueError: edge_index or edge_attr is missing or of another shape, or an index is out of range.

@@ -19,7 +19,7 @@ class RegressionFolder:
     """Surfaces in ``folder/train``, ``folder/test`` and, where it is there, ``folder/val``, with targets per vertex.
 
     Each is a mesh file with ``NAME.y.npy`` (or .txt) beside it, an npz file with an array ``y`` (or as named), or VTK
-    PolyData with point data; see `gaugenet.data.targets.read_targets`. It is a `SurfaceDataset` without classes whose
+    PolyData with point data; see `gaugenet.data.targets.read_targets`. It is a data set without classes whose
     surfaces carry `LabelledMesh.targets`.
 
     Args:
@@ -63,6 +63,8 @@ class RegressionFolder:
 
     @property
     def splits(self) -> tuple[str, ...]:
+        """Those that are there, of train, val, test."""
+        """Those that are there, of train, val, test."""
         return tuple(self._files)
 
     def size(self, split: str) -> int:

@@ -41,7 +41,9 @@ class VertexTargets:
     vectors: Floats
     """[V, b, 3] in the unit and the coordinates of the file."""
     scalar_names: tuple[str, ...] = field(default=())
+    """a names; scalar_0, ... where none are given."""
     vector_names: tuple[str, ...] = field(default=())
+    """b names; vector_0, ... where none are given."""
     normal_part: bool = True
     """Whether normal parts are to be predicted as well; without, vectors are projected to the surface."""
 
@@ -59,6 +61,8 @@ class VertexTargets:
 
     @property
     def n_vertices(self) -> int:
+        """V."""
+        """V"""
         return len(self.scalars)
 
     def field_type(self, group: StructureGroup | str) -> FieldType:

@@ -32,7 +32,7 @@ class Classifier(nn.Module):
         pooling: modes of `GlobalPooling`.
         dropout: probability in the perceptron.
         seed: of the initial weights, None for torch's global generator.
-        options: of the backbone, see `ResidualBackbone` and `UNetBackbone`.
+        options: of the backbone, see `gaugenet.models.backbones`.
 
     Raises:
         ValueError: a number is out of its range, or a name is not known.
@@ -61,6 +61,7 @@ class Classifier(nn.Module):
 
     @property
     def group(self) -> StructureGroup:
+        """The structure group."""
         return self.backbone.in_type.group
 
     def forward(self, features: Tensor, surface: MeshGeometry | Hierarchy) -> Tensor:

@@ -32,11 +32,11 @@ class CorrespondenceNetwork(nn.Module):
         embedding: channels of e.
         backbone: "residual" or "unet".
         equivariant_head: False: ι are all channels of the last field as they are. The logits then depend on the gauge:
-            for frames that mean something (`frame_direction` of `compute_geometry`), the broken symmetry of de Haan et
+            for frames that mean something (frame_direction of `compute_geometry`), the broken symmetry of de Haan et
             al.
         dropout: probability on e.
         seed: of the initial weights, None for torch's global generator.
-        options: of the backbone, see `ResidualBackbone` and `UNetBackbone`.
+        options: of the backbone, see `gaugenet.models.backbones`.
 
     Raises:
         ValueError: a number is out of its range, or a name is not known.
@@ -69,6 +69,7 @@ class CorrespondenceNetwork(nn.Module):
 
     @property
     def group(self) -> StructureGroup:
+        """The structure group."""
         return self.backbone.in_type.group
 
     def embed(self, features: Tensor, surface: MeshGeometry | Hierarchy) -> Tensor:

@@ -87,6 +87,7 @@ class Emulator(nn.Module):
 
     @property
     def group(self) -> StructureGroup:
+        """The structure group."""
         return self.state.group
 
     def set_scales(self, trajectories: list[Tensor]) -> Emulator:

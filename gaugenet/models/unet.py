@@ -54,6 +54,7 @@ class UNet(nn.Module):
 
     @property
     def group(self) -> StructureGroup:
+        """The structure group."""
         return self.backbone.in_type.group
 
     def forward(self, features: Tensor, hierarchy: Hierarchy, faces: Tensor | None = None) -> Tensor:
@@ -61,7 +62,7 @@ class UNet(nn.Module):
 
         Args:
             features: [V, n_features] invariant scalars at the V vertices of the finest level.
-            hierarchy: of `levels` levels, in any gauges that the group admits.
+            hierarchy: of as many levels as the network, in any gauges that the group admits.
             faces: int64 [F, 3] vertex indices, for logits at faces.
 
         Returns:

@@ -33,7 +33,7 @@ class VectorFieldRegression(nn.Module):
         backbone: "residual" or "unet".
         dropout: probability in the perceptrons.
         seed: of the initial weights, None for torch's global generator.
-        options: of the backbone, see `ResidualBackbone` and `UNetBackbone`; max_frequency of at least 1.
+        options: of the backbone, see `gaugenet.models.backbones`; max_frequency of at least 1.
 
     Raises:
         ValueError: a number is out of its range, or a name is not known.
@@ -67,6 +67,7 @@ class VectorFieldRegression(nn.Module):
 
     @property
     def group(self) -> StructureGroup:
+        """The structure group."""
         return self.backbone.in_type.group
 
     def forward(self, x: Tensor, surface: MeshGeometry | Hierarchy) -> Tensor:

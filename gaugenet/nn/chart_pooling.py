@@ -20,6 +20,8 @@ class ChartMaxPool(nn.Module):
     windows to windows. `atlas.coarser(window)` is where the result lives.
 
     Args:
+        field_type: of input and output.
+        window: pixels of its side.
         values: whether fields are in the basis of `gaugenet.nn.value_basis` already.
     """
 

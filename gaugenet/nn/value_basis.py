@@ -52,6 +52,11 @@ class ValueNonlinearity(nn.Module):
     `SignNonlinearity` do to coefficients, on fields in the basis of `to_values`. Weiler et al. 2021, Coordinate
     Independent Convolutional Networks, section on Möbius convolutions.
 
+    Args:
+        field_type: of input and output.
+        activation: "elu", "relu", "silu" or "tanh".
+        eps: ε.
+
     Raises:
         ValueError: an irrep of the field type has two components, or the activation is not known.
     """

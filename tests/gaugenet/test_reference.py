@@ -15,7 +15,7 @@ ENTRIES = {entry.name: entry for entry in entries()}
 
 def test_every_public_name_is_there_under_its_room():
     assert sorted(ENTRIES) == sorted(gaugenet.__all__)
-    assert {e.room for e in ENTRIES.values()} == set(ROOMS.values())
+    assert {e.room for e in ENTRIES.values()} <= set(ROOMS.values())
     assert ENTRIES["load_mesh"].room == ROOMS["gaugenet.meshes"]
     assert ENTRIES["audit"].room == ROOMS["gaugenet"]
 

@@ -147,6 +147,7 @@ class FeatureSpec:
     """Features joined by ``+``, a number after a name saying how many: ``hks16+curvature``. Prints as parsed."""
 
     terms: tuple[tuple[str, int], ...]
+    """Name and number of each; 0 where a feature takes no number."""
 
     @classmethod
     def parse(cls, text: str | FeatureSpec) -> FeatureSpec:
@@ -183,6 +184,8 @@ class FeatureSpec:
 
     @property
     def n_features(self) -> int:
+        """Number of columns."""
+        """Number of columns."""
         return len(self.feature_names)
 
     @property
