@@ -12,6 +12,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gaugenet.data.features.spec import FeatureSpec
+    from gaugenet.data.folder import FolderDataset
+    from gaugenet.data.pyg import from_pyg, to_pyg
+    from gaugenet.data.regression import RegressionFolder
+    from gaugenet.data.targets import VertexTargets
     from gaugenet.equivariance import EquivarianceReport, audit, random_gauge
     from gaugenet.field_type import FieldType
     from gaugenet.groups import StructureGroup
@@ -86,9 +91,11 @@ __all__ = [
     "Divergence",
     "Emulator",
     "EquivarianceReport",
+    "FeatureSpec",
     "FieldDropout",
     "FieldNorm",
     "FieldType",
+    "FolderDataset",
     "FrameField",
     "GatedNonlinearity",
     "GaugeAttention",
@@ -105,6 +112,7 @@ __all__ = [
     "Nearest",
     "NormNonlinearity",
     "Radius",
+    "RegressionFolder",
     "RegularNonlinearity",
     "Repair",
     "ResidualBlock",
@@ -120,6 +128,7 @@ __all__ = [
     "UNet",
     "ValueNonlinearity",
     "VectorFieldRegression",
+    "VertexTargets",
     "audit",
     "batch_geometries",
     "batch_hierarchies",
@@ -129,6 +138,7 @@ __all__ = [
     "cube_atlas",
     "direction_field",
     "exponential_map",
+    "from_pyg",
     "icosahedral_atlas",
     "intrinsic_delaunay",
     "load_mesh",
@@ -153,6 +163,7 @@ __all__ = [
     "smoothest_frame_field",
     "tangent_coefficients",
     "tangent_type",
+    "to_pyg",
     "transport_conv",
     "vectors_in_space",
 ]
@@ -171,9 +182,11 @@ _HOME = {
     "Divergence": "gaugenet.nn.differential",
     "Emulator": "gaugenet.models.emulator",
     "EquivarianceReport": "gaugenet.equivariance",
+    "FeatureSpec": "gaugenet.data.features.spec",
     "FieldDropout": "gaugenet.nn.dropout",
     "FieldNorm": "gaugenet.nn.normalization",
     "FieldType": "gaugenet.field_type",
+    "FolderDataset": "gaugenet.data.folder",
     "FrameField": "gaugenet.meshes.frame_field",
     "GatedNonlinearity": "gaugenet.nn.nonlinearity",
     "GaugeAttention": "gaugenet.nn.attention",
@@ -190,6 +203,7 @@ _HOME = {
     "Nearest": "gaugenet.meshes.neighborhoods",
     "NormNonlinearity": "gaugenet.nn.nonlinearity",
     "Radius": "gaugenet.meshes.neighborhoods",
+    "RegressionFolder": "gaugenet.data.regression",
     "RegularNonlinearity": "gaugenet.nn.regular",
     "Repair": "gaugenet.meshes.mesh",
     "ResidualBlock": "gaugenet.nn.block",
@@ -205,6 +219,7 @@ _HOME = {
     "UNet": "gaugenet.models.unet",
     "ValueNonlinearity": "gaugenet.nn.value_basis",
     "VectorFieldRegression": "gaugenet.models.vector_field",
+    "VertexTargets": "gaugenet.data.targets",
     "audit": "gaugenet.equivariance",
     "batch_geometries": "gaugenet.meshes.geometry",
     "batch_hierarchies": "gaugenet.meshes.hierarchy",
@@ -214,6 +229,7 @@ _HOME = {
     "cube_atlas": "gaugenet.meshes.sphere_atlases",
     "direction_field": "gaugenet.meshes.given_fields",
     "exponential_map": "gaugenet.meshes.exponential",
+    "from_pyg": "gaugenet.data.pyg",
     "icosahedral_atlas": "gaugenet.meshes.sphere_atlases",
     "intrinsic_delaunay": "gaugenet.meshes.delaunay",
     "load_mesh": "gaugenet.meshes.io",
@@ -238,6 +254,7 @@ _HOME = {
     "smoothest_frame_field": "gaugenet.meshes.frame_fields",
     "tangent_coefficients": "gaugenet.models.vector_field",
     "tangent_type": "gaugenet.nn.tangent",
+    "to_pyg": "gaugenet.data.pyg",
     "transport_conv": "gaugenet.kernels.transport_conv",
     "vectors_in_space": "gaugenet.models.vector_field",
 }

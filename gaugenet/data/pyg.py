@@ -74,9 +74,6 @@ def from_pyg(data: Any) -> MeshGeometry:
     Args:
         data: edge_index int64 [2, E] (source, target), edge_attr [E, 4] = (r, theta, phi, flip), and num_nodes.
 
-    Args:
-        data: with num_nodes, edge_index and edge_attr.
-
     Raises:
         ValueError: edge_index or edge_attr is missing or of another shape, or an index is out of range.
     """
