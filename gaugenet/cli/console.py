@@ -36,10 +36,13 @@ def steps(what: str) -> Iterator[Callable[[int, int, str], None]]:
     """A function to call after each step with the number done, the number in all and a name: moves a progress bar that
     vanishes at the end, or prints a few plain lines where there is no terminal."""
     if not console.is_terminal:
+        said = 0
 
         def line(done: int, total: int, name: str) -> None:
+            nonlocal said
             every = max(-(-total // _LINES), 1)
-            if total > 1 and (done % every == 0 or done == total):
+            if total > 1 and (done // every > said or done == total):
+                said = done // every
                 console.print(f"{what}: {done}/{total}")
 
         yield line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,15 +52,20 @@ def run_precompute(path: Path, config_file: Path | None, assignments: Sequence[s
     began = time.perf_counter()
     found: dict[Path, _Prepared] = {}
     errors: dict[Path, Exception] = {}
-    work = functools.partial(_prepare, config)
+    there = functools.partial(_prepare, config)
     with steps("precompute") as step:
-        for done in shared_work(work, work, files, len(files), workers or available_cores()):
+        here = there
+        if len(files) == 1:
+            # of a single mesh, which may be large, the vertices are counted
+            here = functools.partial(_prepare, config, progress=lambda done, total: step(done, total, files[0].name))
+        for done in shared_work(here, there, files, len(files), workers or available_cores()):
             if done.error is not None:
                 errors[done.item] = done.error
             result = done.here or done.there
             if result is not None:
                 found[done.item] = result
-            step(len(found) + len(errors), len(files), done.item.name)
+            if len(files) > 1:
+                step(len(found) + len(errors), len(files), done.item.name)
     if len(files) == 1 and errors:
         raise errors[files[0]]
     seconds = time.perf_counter() - began
@@ -75,9 +80,11 @@ def run_precompute(path: Path, config_file: Path | None, assignments: Sequence[s
         raise ValueError(f"{len(errors):,} of {len(files):,} meshes were refused (named above); the others are done")
 
 
-def _prepare(config: DataConfig, file: Path, threads: int) -> _Prepared:
+def _prepare(
+    config: DataConfig, file: Path, threads: int, progress: Callable[[int, int], None] | None = None
+) -> _Prepared:
     cache = geometry_cache(config)
-    sample = prepared_sample(load_mesh(file), config, cache, threads=threads)
+    sample = prepared_sample(load_mesh(file), config, cache, threads=threads, progress=progress)
     tensors = [*tensors_of(sample.geometry), sample.features]
     return _Prepared(
         vertices=sample.geometry.n_vertices,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -179,8 +179,9 @@ def prepared_sample(
     cache: GeometryCache,
     label_kind: LabelKind = "vertex",
     threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SurfaceSample:
-    """One mesh, prepared as the settings say."""
+    """One mesh, prepared as the settings say; `threads` and `progress` as in `prepare_mesh`."""
     return prepare_mesh(
         mesh,
         neighborhood_of(config),
@@ -189,6 +190,7 @@ def prepared_sample(
         cache=cache,
         label_kind=label_kind,
         threads=threads,
+        progress=progress,
     )
 
 

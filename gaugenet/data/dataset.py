@@ -192,11 +192,13 @@ def prepare_mesh(
     name: str = "",
     path: Path | None = None,
     threads: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> SurfaceSample:
     """One surface, ready for a network; without labels all are `IGNORED`. Arguments as of `prepare`.
 
     Args:
         threads: for the geometry; None for all that the process may use.
+        progress: of the geometry, where it is computed: called from time to time with (vertices done, V).
 
     Raises:
         ValueError: the features do not exist on the mesh, or the labels have another length than it.
@@ -210,10 +212,10 @@ def prepare_mesh(
     if cache is None:
         from gaugenet.meshes.precompute import compute_geometry
 
-        geometry = compute_geometry(mesh, neighborhood, mode=mode, threads=threads)
+        geometry = compute_geometry(mesh, neighborhood, mode=mode, threads=threads, progress=progress)
         values = FeatureSpec.parse(features).compute(mesh)
     else:
-        geometry = cache.get(mesh, neighborhood, mode=mode, threads=threads)
+        geometry = cache.get(mesh, neighborhood, mode=mode, threads=threads, progress=progress)
         kept = FeatureCache(Path(cache.folder) / "features")
         values = kept.get(mesh, features)
         cache.notices += kept.notices
