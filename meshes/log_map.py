@@ -174,6 +174,7 @@ def all_log_maps(
 
         for _ in run(symmetrized, row_tasks(len(visited))):
             pass
+        del fans, surface
         row_ptr, fields = rows.in_order(visit, run)
         for _ in run(lambda e: wrap_in_place(fields["phi"][e : e + _WRAPPED]), range(0, len(fields["phi"]), _WRAPPED)):
             pass

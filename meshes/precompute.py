@@ -107,12 +107,12 @@ def compute_geometry(
     n, boundary, area, visit = fans.n_vertices, fans.boundary, vertex_areas(fans), visit_order(mesh)
     del frames
     if method == "unfolding":
-        surface = packed_surface(fans, mode == "smooth")
+        packed = [packed_surface(fans, mode == "smooth")]
         del fans
         # theta is rounded here unless it is yet to be turned
         stored = np.float32 if dtype == torch.float32 and turn is None else np.float64
         maps = all_log_maps(
-            surface,
+            packed.pop(),  # no reference stays here, so that it can be let go before rows are put in order
             radius,
             most,
             smooth=mode == "smooth",
