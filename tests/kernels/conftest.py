@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import torch
@@ -78,6 +79,22 @@ class Case:
     def run(self, implementation: str | None = None) -> Tensor:
         return transport_conv(
             self.x, self.weight, self.edges, self.in_blocks, self.out_blocks, implementation=implementation
+        )
+
+    def to(self, device: str) -> Case:
+        """Itself, moved."""
+        self.x, self.weight, self.grad = (t.to(device) for t in (self.x, self.weight, self.grad))
+        self.edges = self.edges.to(device=device)
+        return self
+
+    def arguments(self, implementation: str | None) -> tuple[Any, ...]:
+        """What the registered operators take after their tensors."""
+        e = self.edges
+        flat = [[number for block in blocks for number in block] for blocks in (self.in_blocks, self.out_blocks)]
+        return (
+            *(e.scalars, e.pre, e.pre_flip, e.post, e.post_flip, e.row_ptr, e.source, None),
+            *(e.reverse_row_ptr, e.reverse_target, e.reverse_edge, e.order, e.reverse_order, False),
+            *(*flat, implementation),
         )
 
     def all(self, implementation: str | None = None) -> tuple[Tensor, Tensor, Tensor]:

@@ -35,19 +35,6 @@ def small(case):
     return problem
 
 
-def flat(blocks):
-    return [number for block in blocks for number in block]
-
-
-def raw_arguments(problem, implementation):
-    e = problem.edges
-    return (
-        *(e.scalars, e.pre, e.pre_flip, e.post, e.post_flip, e.row_ptr, e.source, None),
-        *(e.reverse_row_ptr, e.reverse_target, e.reverse_edge, e.order, e.reverse_order, False),
-        *(flat(problem.in_blocks), flat(problem.out_blocks), implementation),
-    )
-
-
 def leaf(tensor):
     return tensor.clone().requires_grad_()
 
@@ -62,7 +49,7 @@ def test_gradients_of_first_and_second_order(small, implementation):
 
 
 def test_the_gradient_operators_are_differentiable(small, implementation):
-    arguments = raw_arguments(small, implementation)
+    arguments = small.arguments(implementation)
     ops = torch.ops.gaugenet
     x, weight, grad = leaf(small.x), leaf(small.weight), leaf(small.grad)
     assert torch.autograd.gradcheck(lambda x, g: ops.transport_conv_weight_grad(x, g, *arguments), (x, grad))
@@ -88,7 +75,7 @@ def test_only_what_is_needed_gets_a_gradient(small, implementation, needed):
 
 
 def test_opcheck(small, implementation):
-    arguments = raw_arguments(small, implementation)
+    arguments = small.arguments(implementation)
     x, weight, grad = leaf(small.x), leaf(small.weight), leaf(small.grad)
     torch.library.opcheck(torch.ops.gaugenet.transport_conv, (x, weight, *arguments))
     torch.library.opcheck(torch.ops.gaugenet.transport_conv_weight_grad, (x, grad, *arguments))
@@ -97,7 +84,7 @@ def test_opcheck(small, implementation):
 
 def test_opcheck_of_strided_arguments(small, implementation):
     """Shapes without data must tell the strides of the results too, whatever those of the arguments."""
-    arguments = raw_arguments(small, implementation)
+    arguments = small.arguments(implementation)
     x, weight, grad = (leaf(t.mT.contiguous().mT) for t in (small.x, small.weight, small.grad))
     torch.library.opcheck(torch.ops.gaugenet.transport_conv, (x, weight, *arguments))
     torch.library.opcheck(torch.ops.gaugenet.transport_conv_weight_grad, (x, grad, *arguments))

@@ -44,15 +44,9 @@ def poisoned(monkeypatch):
         monkeypatch.setattr(_triton, "_empty", nan)
 
 
-def on_device(problem):
-    problem.x, problem.weight, problem.grad = (t.to(DEVICE) for t in (problem.x, problem.weight, problem.grad))
-    problem.edges = problem.edges.to(device=DEVICE)
-    return problem
-
-
 def compare(problem, error, bound, exact=None):
     expected = (exact or problem).all("reference")
-    for name, found, right in zip(NAMES, on_device(problem).all("triton"), expected):
+    for name, found, right in zip(NAMES, problem.to(DEVICE).all("triton"), expected):
         assert (found.dtype, found.shape) == (problem.x.dtype, right.shape)
         assert error(found.cpu(), right) < bound, name
 
@@ -118,7 +112,7 @@ def test_many_edges_per_target(case, name, mix, arguments, error, tolerance):
 @runs
 @pytest.mark.parametrize(("degrees", "n_source"), [((), 3), ((0, 0), 3), ((), 0), ((0, 0, 0), 0)])
 def test_no_edges(case, degrees, n_source):
-    out, to_x, to_weight = on_device(case("parities, odd widths", degrees, n_source=n_source)).all("triton")
+    out, to_x, to_weight = case("parities, odd widths", degrees, n_source=n_source).to(DEVICE).all("triton")
     assert out.shape == (len(degrees), 27)
     assert not any(t.any() for t in (out, to_x, to_weight))
 
@@ -131,7 +125,7 @@ def test_nothing_to_contract(case, empty):
         problem.x, problem.weight, problem.in_blocks = problem.x[:, :0], problem.weight[:, :, :0], []
     if empty == "out":
         problem.grad, problem.weight, problem.out_blocks = problem.grad[:, :0], problem.weight[:, :0], []
-    out, to_x, to_weight = on_device(problem).all("triton")
+    out, to_x, to_weight = problem.to(DEVICE).all("triton")
     assert not any(t.any() for t in (out, to_x, to_weight))
     assert to_weight.shape == problem.weight.shape
 
@@ -146,7 +140,7 @@ def test_second_derivatives(case):
     generator = torch.Generator().manual_seed(0)
     small.x = torch.randn(2, 3, generator=generator, dtype=torch.float64)
     small.weight = torch.randn(1, 3, 3, generator=generator, dtype=torch.float64)
-    on_device(small)
+    small.to(DEVICE)
 
     def run(x, weight):
         return transport_conv(x, weight, small.edges, small.in_blocks, small.out_blocks, implementation="triton")
@@ -158,7 +152,7 @@ def test_second_derivatives(case):
 @runs
 def test_each_gradient_alone(case, error):
     """Asked for alone, neither gradient shares the other's sums."""
-    problem = on_device(case("parities, odd widths", (2, 0, 3), n_scalars=2))
+    problem = case("parities, odd widths", (2, 0, 3), n_scalars=2).to(DEVICE)
     _, to_x, to_weight = problem.all("reference")
     x, weight = problem.x, problem.weight
     problem.weight = weight.clone().requires_grad_()
@@ -172,21 +166,17 @@ def test_a_wrong_kernel_is_noticed(case, error):
     """The comparison above, with one angle of one edge changed for the implementation alone."""
     problem = case("parities, odd widths", (2, 0, 3), n_scalars=2)
     expected = problem.all("reference")
-    on_device(problem).edges.pre[2, 1] *= -1
+    problem.to(DEVICE).edges.pre[2, 1] *= -1
     for found, right in zip(problem.all("triton"), expected):
         assert error(found.cpu(), right) > 1e-3
 
 
 @runs
 def test_results_are_equal_to_the_bit(case):
-    problem = on_device(case("parities, odd widths", (2, 0, 3), n_scalars=2, dtype=torch.float32))
+    problem = case("parities, odd widths", (2, 0, 3), n_scalars=2, dtype=torch.float32).to(DEVICE)
     first = problem.all("triton")
     for _ in range(2 if DEVICE == "cpu" else 10):
         assert all(torch.equal(again, once) for again, once in zip(problem.all("triton"), first))
-
-
-def flat(blocks):
-    return [number for block in blocks for number in block]
 
 
 @runs
@@ -194,13 +184,8 @@ def flat(blocks):
 def test_opcheck(case, name):
     """Schemas, shapes without data and derivatives, as torch checks an operator; float32 is fused."""
     options = {"dtype": getattr(torch, name), "n_source": 3, "n_scalars": 1, "geometry": ("alpha",)}
-    p = on_device(case("order 0 in two components", (1, 0, 2), **options))
-    e = p.edges
-    arguments = (
-        *(e.scalars, e.pre, e.pre_flip, e.post, e.post_flip, e.row_ptr, e.source, None),
-        *(e.reverse_row_ptr, e.reverse_target, e.reverse_edge, e.order, e.reverse_order, False),
-        *(flat(p.in_blocks), flat(p.out_blocks), "triton"),
-    )
+    p = case("order 0 in two components", (1, 0, 2), **options).to(DEVICE)
+    arguments = p.arguments("triton")
     x, weight, grad = (t.clone().requires_grad_() for t in (p.x, p.weight, p.grad))
     torch.library.opcheck(torch.ops.gaugenet.transport_conv, (x, weight, *arguments))
     torch.library.opcheck(torch.ops.gaugenet.transport_conv_weight_grad, (x, grad, *arguments))
@@ -212,7 +197,7 @@ def test_it_compiles_exports_and_bears_autocast(case, error, tolerance):
     """One graph without a break, the same operator when exported, and sums in float32 under autocast."""
     from gaugenet.kernels.transport_conv import transport_conv
 
-    p = on_device(case("order 0 in two components", (1, 0, 2), n_source=3, n_scalars=1, dtype=torch.float32))
+    p = case("order 0 in two components", (1, 0, 2), n_source=3, n_scalars=1, dtype=torch.float32).to(DEVICE)
 
     class Layer(torch.nn.Module):
         def forward(self, x):

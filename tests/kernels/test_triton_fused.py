@@ -60,14 +60,8 @@ def fused(monkeypatch):
     return launched
 
 
-def on_device(problem):
-    problem.x, problem.weight, problem.grad = (t.to(DEVICE) for t in (problem.x, problem.weight, problem.grad))
-    problem.edges = problem.edges.to(device=DEVICE)
-    return problem
-
-
 def compare(problem, error, bound, exact, launched):
-    for name, found, right in zip(NAMES, on_device(problem).all("triton"), exact.all("reference")):
+    for name, found, right in zip(NAMES, problem.to(DEVICE).all("triton"), exact.all("reference")):
         assert (found.dtype, found.shape) == (problem.x.dtype, right.shape)
         assert error(found.cpu(), right) < bound, name
     assert launched == {"conv": 2, "weight_grad": 1}
@@ -103,6 +97,16 @@ def test_degrees_and_scalars(case, degrees, n_scalars, error, tolerance, fused):
 
 
 @runs
+def test_a_wrong_kernel_is_noticed(case, error, fused):
+    """The comparison above, with one angle of one edge changed for the implementation alone."""
+    arguments = {"degrees": (2, 0, 3), "n_scalars": 2}
+    expected, problem = case(**arguments).all("reference"), case(dtype=torch.float32, **arguments).to(DEVICE)
+    problem.edges.pre[2, 1] *= -1
+    for found, right in zip(problem.all("triton"), expected):
+        assert error(found.cpu(), right) > 1e-3
+
+
+@runs
 @pytest.mark.parametrize("name", ["bfloat16", "float16"])
 def test_other_dtypes(case, name, error, tolerance, fused):
     arguments = {"mix": "SO(2), one vector wide", "degrees": (5, 0, 8, 1), "geometry": ("alpha", "beta")}
@@ -119,14 +123,14 @@ def test_order_of_visiting(case, error, tolerance, fused, monkeypatch, form):
     exact, problem = case(**arguments), case(dtype=torch.float32, **arguments)
     order = torch.tensor([3, 0, 4, 2, 1], dtype=torch.int32), torch.tensor([6, 2, 0, 5, 1, 4, 3], dtype=torch.int32)
     problem.edges = dataclasses.replace(problem.edges, order=order[0], reverse_order=order[1])
-    for name, found, right in zip(NAMES, on_device(problem).all("triton"), exact.all("reference")):
+    for name, found, right in zip(NAMES, problem.to(DEVICE).all("triton"), exact.all("reference")):
         assert error(found.cpu(), right) < tolerance["float32"], name
 
 
 @runs
 def test_second_derivatives_and_repeated_runs(case, error, tolerance, fused):
     """Gradients of the gradients run on the same kernels; ten runs give the same bits."""
-    exact, problem = case(n_scalars=2), on_device(case(n_scalars=2, dtype=torch.float32))
+    exact, problem = case(n_scalars=2), case(n_scalars=2, dtype=torch.float32).to(DEVICE)
 
     def second(problem, implementation):
         x, weight = problem.x.requires_grad_(), problem.weight.requires_grad_()
