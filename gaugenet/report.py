@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gaugenet.meshes.holonomy import frame_field_group, holonomy_group
 from gaugenet.meshes.mesh import TriangleMesh
@@ -127,6 +126,8 @@ class MeshReport:
 
 def inspect_mesh(mesh: TriangleMesh) -> MeshReport:
     """Measure a surface and list what should be mended, each with a remedy."""
+    from gaugenet.meshes.fans import corner_angles
+
     angles = corner_angles(mesh.edge_lengths)
     total = np.bincount(mesh.faces.ravel(), weights=angles.ravel(), minlength=mesh.n_vertices)
     boundary, isolated = boundary_vertices(mesh), isolated_vertices(mesh)
@@ -175,21 +176,6 @@ def _float32_error(mesh: TriangleMesh, edge: float) -> float:
     if not (single == mesh.vertices).all():
         return 0.0
     return float(np.spacing(np.abs(single).max()) / edge)
-
-
-def corner_angles(edge_lengths: NDArray[np.float64]) -> NDArray[np.float64]:
-    """[F, 3] angle at corner k of each face, radians, from the lengths [F, 3] of half-edges k → k + 1.
-
-    Kahan's formula: accurate for needles too, where the law of cosines loses all digits.
-    """
-    beside = edge_lengths
-    other = np.roll(edge_lengths, 1, axis=1)
-    opposite = np.roll(edge_lengths, -1, axis=1)
-    a, b = np.maximum(beside, other), np.minimum(beside, other)
-    mu = np.where(b >= opposite, opposite - (a - b), b - (a - opposite))
-    numerator = ((a - b) + opposite) * np.maximum(mu, 0.0)
-    denominator = (a + (b + opposite)) * np.maximum((a - opposite) + b, 0.0)
-    return 2.0 * np.arctan2(np.sqrt(np.maximum(numerator, 0.0)), np.sqrt(denominator))
 
 
 def _problems(r: MeshReport) -> Iterator[tuple[str, str]]:

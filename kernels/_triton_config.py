@@ -94,6 +94,11 @@ def table_of(arch: str) -> dict[str, Any]:
     return entry
 
 
+def release(version: str) -> tuple[int, ...]:
+    """``"3.6.0"`` -> (3, 6)"""
+    return tuple(int(part) for part in version.split(".")[:2])
+
+
 def on_device(device: torch.device) -> AbstractContextManager[object]:
     """Triton launches on the current device, which need not be that of the tensors."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()

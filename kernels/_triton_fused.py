@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
-from gaugenet.kernels._triton_config import VECTOR_BYTES, on_device, table_of
+from gaugenet.kernels._triton_config import VECTOR_BYTES, on_device, release, table_of
 from gaugenet.kernels._triton_plan import ContractionPlan, Packing, alignment, channel_tiles, tile_table
 
 WIDTHS = (64, 32, 16)
@@ -163,7 +163,7 @@ def config(
     entry = table_of(arch).get("fused")
     if entry is None or dtype == torch.float64 or degree > entry["max_degree"]:
         return None
-    if _release(triton or _installed()) < _release(entry.get("oldest_triton", "0")):
+    if release(triton or _installed()) < release(entry.get("oldest_triton", "0")):
         return None
     shape = entry["weight_grad" if gradient else "conv"]
     precision = entry["precision" if dtype == torch.float32 else "half_precision"]
@@ -202,10 +202,6 @@ def _installed() -> str:
         return version("triton")
     except PackageNotFoundError:
         return "999"
-
-
-def _release(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2])
 
 
 class Traffic(NamedTuple):

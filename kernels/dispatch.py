@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
+from gaugenet.kernels._triton_config import release
 
 VARIABLE = "GAUGENET_OPERATOR"
 """Environment variable that forces an implementation by name."""
@@ -98,8 +99,7 @@ def _triton_problem() -> str | None:
         import triton
     except Exception as error:  # a broken installation raises more than ImportError
         return f"Triton does not import ({type(error).__name__}: {error})"
-    version = tuple(int(part) for part in triton.__version__.split(".")[:2])
-    if version < OLDEST_TRITON:
+    if release(triton.__version__) < OLDEST_TRITON:
         return f"Triton {triton.__version__} is older than {'.'.join(map(str, OLDEST_TRITON))}"
     return None
 

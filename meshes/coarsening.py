@@ -19,9 +19,8 @@ from gaugenet.meshes.hierarchy import Hierarchy
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, Radius, search_limits
 from gaugenet.meshes.ordering import visit_order
-from gaugenet.meshes.precompute import Mode, Reference, gauge_turn, snapped_rotations
+from gaugenet.meshes.precompute import Mode, Reference, check_options, gauge_turn, snapped_rotations
 from gaugenet.meshes.quadrature import quadrature_weights
-from gaugenet.meshes.validation import check_unit
 
 if TYPE_CHECKING:
     from gaugenet.meshes.fans import CornerFans
@@ -87,14 +86,7 @@ def build_hierarchy(
     ratios = tuple(float(ratio) for ratio in ratios)
     if not all(math.isfinite(ratio) and ratio > 1 for ratio in ratios):
         raise ValueError(f"ratios must be finite numbers above 1, got {ratios}")
-    if mode not in ("smooth", "polyhedral"):
-        raise ValueError(f'mode is "smooth" or "polyhedral", got {mode!r}')
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"a geometry is torch.float32 or torch.float64, got {dtype}")
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1 or None, got {threads}")
-    number = torch.finfo(dtype)
-    check_unit(mesh.edge_lengths, number.tiny, number.max, str(dtype), mesh.name)
+    check_options(mesh, mode, dtype, threads)
     within = _each_level(neighborhood, len(ratios) + 1)
     shared = isinstance(neighborhood, (Nearest, Radius))
     vertices = _nested_levels(mesh, ratios, method, seed)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gaugenet.meshes.geometry import MeshGeometry
-from gaugenet.meshes.tensor_file import load_tensors, save_tensors
+from gaugenet.meshes.tensor_file import load_keyed, save_tensors
 
 _FIELDS = {f.name: f for f in dataclasses.fields(MeshGeometry) if f.name != "memo"}
 _NEEDED = {name for name, f in _FIELDS.items() if f.default is dataclasses.MISSING}
@@ -39,10 +39,7 @@ def load_geometry(path: Path, key: str = "") -> MeshGeometry:
         ValueError: the file is cut, altered, no geometry or one of another key, or its indices lead out of it.
         OSError: it cannot be read; `FileNotFoundError` where it is not there.
     """
-    tensors, values = load_tensors(path)
-    found = values.pop("key", None)
-    if found is None or (key and found != key):
-        raise ValueError("it belongs to another mesh or to other parameters")
+    tensors, values = load_keyed(path, key)
     values |= tensors
     unknown, missing = values.keys() - _FIELDS.keys(), _NEEDED - values.keys()
     if unknown or missing:

@@ -11,7 +11,7 @@ from torch import Tensor
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.geometry_file import check_indices
 from gaugenet.meshes.hierarchy import Hierarchy
-from gaugenet.meshes.tensor_file import load_tensors, save_tensors
+from gaugenet.meshes.tensor_file import load_keyed, save_tensors
 
 _GEOMETRIES = ("levels", "pool", "unpool")
 _INDICES = ("kept", "parent")
@@ -51,10 +51,7 @@ def load_hierarchy(path: Path, key: str = "") -> Hierarchy:
         ValueError: the file is cut, altered, no hierarchy or one of another key, or its indices lead out of it.
         OSError: it cannot be read; `FileNotFoundError` where it is not there.
     """
-    tensors, values = load_tensors(path)
-    found = values.pop("key", None)
-    if found is None or (key and found != key):
-        raise ValueError("it belongs to another mesh or to other parameters")
+    tensors, values = load_keyed(path, key)
     n_levels = values.pop("n_levels", None)
     if not isinstance(n_levels, int) or n_levels < 1:
         raise ValueError("it holds no hierarchy")

@@ -85,16 +85,9 @@ def compute_geometry(
     from gaugenet.meshes.transport import turn_frames
     from gaugenet.meshes.vector_heat import heat_log_maps
 
-    if mode not in ("smooth", "polyhedral"):
-        raise ValueError(f'mode is "smooth" or "polyhedral", got {mode!r}')
+    check_options(mesh, mode, dtype, threads)
     if method != "unfolding" and mode != "smooth":
         raise ValueError(f'mode "polyhedral" needs method "unfolding", got {method!r}')
-    if dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"a geometry is torch.float32 or torch.float64, got {dtype}")
-    if threads is not None and threads < 1:
-        raise ValueError(f"threads must be at least 1 or None, got {threads}")
-    number = torch.finfo(dtype)
-    check_unit(mesh.edge_lengths, number.tiny, number.max, str(dtype), mesh.name)
 
     def real(values: NDArray[np.float64]) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(dtype)
@@ -149,6 +142,23 @@ def compute_geometry(
         visit_order=torch.from_numpy(visit),
         rotation_order=order,
     )
+
+
+def check_options(mesh: TriangleMesh, mode: str, dtype: torch.dtype, threads: int | None) -> None:
+    """What every computation of geometries asks of its arguments.
+
+    Raises:
+        MeshError: the unit of the mesh is such that areas do not fit into `dtype`.
+        ValueError: another argument is not as `compute_geometry` describes it.
+    """
+    if mode not in ("smooth", "polyhedral"):
+        raise ValueError(f'mode is "smooth" or "polyhedral", got {mode!r}')
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"a geometry is torch.float32 or torch.float64, got {dtype}")
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1 or None, got {threads}")
+    number = torch.finfo(dtype)
+    check_unit(mesh.edge_lengths, number.tiny, number.max, str(dtype), mesh.name)
 
 
 def gauge_turn(

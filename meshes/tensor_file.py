@@ -41,6 +41,20 @@ def tensor_bytes(tensors: Mapping[str, Tensor], values: Mapping[str, Any]) -> by
     return save(stored, {_META: json.dumps({"sha256": _checksum(stored, text), "values": text}, sort_keys=True)})
 
 
+def load_keyed(path: Path, key: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """(tensors, values without ``"key"``) of a file whose value ``"key"`` is `key`, or any where `key` is empty.
+
+    Raises:
+        ValueError: as `load_tensors`, or the file has another key or none.
+        OSError: it cannot be read; `FileNotFoundError` where it is not there.
+    """
+    tensors, values = load_tensors(path)
+    found = values.pop("key", None)
+    if found is None or (key and found != key):
+        raise ValueError("it belongs to another mesh or to other parameters")
+    return tensors, values
+
+
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """(tensors, values) as `save_tensors` was given them.
 

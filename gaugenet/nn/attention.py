@@ -11,7 +11,7 @@ from gaugenet.field_type import FieldType
 from gaugenet.kernels.transport_conv import transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.bias import InvariantBias
-from gaugenet.nn.edges import check_admissible, mean_edges
+from gaugenet.nn.edges import check_admissible, check_sources, kernel_scalars, mean_edges, radial_functions
 from gaugenet.nn.rows import Row, Rows, carried_components, rows_of
 from gaugenet.nn.self_interaction import SelfInteraction
 from gaugenet.radial import RadialBasis
@@ -112,11 +112,8 @@ class GaugeAttention(nn.Module):
         """[P, D, B] per chunk, b = angular * n_radial + radial: the basis functions of kernels, without weights."""
 
         def build() -> tuple[Tensor, ...]:
-            relative = geometry.r / geometry.radius[geometry.target].clamp_min(torch.finfo(geometry.dtype).tiny)
             angular = self.key_basis.angular(geometry.theta)
-            if geometry.has_coincident:
-                angular[:, 1:] *= (geometry.r > 0)[:, None]
-            functions = (angular[:, :, None] * self.radial(relative)[:, None, :]).flatten(1)
+            functions = kernel_scalars(geometry, angular, radial_functions(geometry, self.radial))
             return tuple(functions[chunk.edge] for chunk in rows.chunks)
 
         key = ("functions on rows", self.radial, self.key_basis.max_harmonic, self.edges_per_chunk)
@@ -219,11 +216,7 @@ def features_at_targets(x: Tensor, geometry: MeshGeometry, target: Tensor | None
     Raises:
         ValueError: x or target has the wrong shape, or target is given where the sources are the targets.
     """
-    if x.ndim != 2 or x.shape != (geometry.n_sources, field_type.dim):
-        where = "at the sources of this geometry" if geometry.is_cross_level else "on this geometry"
-        raise ValueError(
-            f"expected features [{geometry.n_sources}, {field_type.dim}] ({field_type}) {where}, got {list(x.shape)}"
-        )
+    check_sources(x, geometry, field_type)
     if target is not None and not geometry.is_cross_level:
         raise ValueError("the sources of this geometry are its targets: give x only")
     if target is not None and target.shape != (geometry.n_vertices, field_type.dim):

@@ -13,7 +13,7 @@ from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.hierarchy import Hierarchy
 from gaugenet.nn.bias import InvariantBias
-from gaugenet.nn.edges import check_admissible, edge_aligned_edges, harmonic_edges
+from gaugenet.nn.edges import check_admissible, check_sources, edge_aligned_edges, harmonic_edges
 from gaugenet.nn.self_interaction import SelfInteraction
 from gaugenet.radial import RadialBasis
 from gaugenet.steerable import KernelBasis, default_max_harmonic
@@ -80,12 +80,7 @@ class GaugeConv(nn.Module):
         Raises:
             ValueError: x has the wrong shape, or the structure group of the layer does not admit the surface.
         """
-        if x.ndim != 2 or x.shape != (geometry.n_sources, self.in_type.dim):
-            where = "at the sources of this geometry" if geometry.is_cross_level else "on this geometry"
-            raise ValueError(
-                f"expected features [{geometry.n_sources}, {self.in_type.dim}] ({self.in_type}) {where}, "
-                f"got {list(x.shape)}"
-            )
+        check_sources(x, geometry, self.in_type)
         edges = self.edges(geometry)
         weight = self.basis.expand(self.coefficients)
         if self.self_interaction is not None and geometry.is_cross_level:

@@ -9,7 +9,7 @@ from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
-from gaugenet.nn.edges import check_admissible
+from gaugenet.nn.edges import check_admissible, check_sources
 from gaugenet.nn.stencils import stencil_edges
 from gaugenet.nn.tangent import pseudo_scalar_type, scalar_type, tangent_type
 
@@ -55,11 +55,7 @@ class DifferentialOperator(nn.Module):
         Raises:
             ValueError: x has the wrong shape, or the structure group does not admit the surface.
         """
-        if x.ndim != 2 or x.shape != (geometry.n_sources, self.in_type.dim):
-            raise ValueError(
-                f"expected features [{geometry.n_sources}, {self.in_type.dim}] ({self.in_type}) at the sources of this "
-                f"geometry, got {list(x.shape)}"
-            )
+        check_sources(x, geometry, self.in_type)
         blocks = self.in_type.transport_blocks, self.out_type.transport_blocks
         return transport_conv(x, self.weight.to(x.dtype), self.edges(geometry), *blocks)
 

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
 from gaugenet.kernels.transport_conv import ConvEdges
 from gaugenet.meshes.geometry import MeshGeometry
@@ -79,14 +80,12 @@ def harmonic_edges(geometry: MeshGeometry, radial: RadialBasis, max_harmonic: in
 
     def build() -> ConvEdges:
         angular = angular_functions(geometry.theta, max_harmonic)
-        if geometry.has_coincident:
-            angular[:, 1:] *= (geometry.r > 0)[:, None]
-        scalars = angular[:, :, None] * _radial_scalars(geometry, radial)[:, None, :]
+        scalars = kernel_scalars(geometry, angular, _radial_scalars(geometry, radial))
         return ConvEdges.from_csr(
             geometry.row_ptr,
             geometry.source,
             geometry.n_sources,
-            scalars.flatten(1),
+            scalars,
             alpha=geometry.phi if geometry.rotation_order != 1 else None,
             flip=geometry.flip if geometry.has_flips else None,
             **_visits(geometry),
@@ -119,5 +118,29 @@ def _visits(geometry: MeshGeometry) -> dict[str, Tensor | None]:
 
 
 def _radial_scalars(geometry: MeshGeometry, radial: RadialBasis) -> Tensor:
-    relative = geometry.r / geometry.radius[geometry.target].clamp_min(torch.finfo(geometry.dtype).tiny)
-    return radial(relative) * geometry.weight[:, None]
+    return radial_functions(geometry, radial) * geometry.weight[:, None]
+
+
+def radial_functions(geometry: MeshGeometry, radial: RadialBasis) -> Tensor:
+    """R(r / R_p) on every edge: [E, n_radial]."""
+    return radial(geometry.r / geometry.radius[geometry.target].clamp_min(torch.finfo(geometry.dtype).tiny))
+
+
+def kernel_scalars(geometry: MeshGeometry, angular: Tensor, radial: Tensor) -> Tensor:
+    """Products of angular [E, D] and radial [E, n_radial] functions: [E, D n_radial], radial functions fastest.
+
+    The first angular function is constant; where r = 0 there is no direction, and the others count as 0. `angular` is
+    overwritten.
+    """
+    if geometry.has_coincident:
+        angular[:, 1:] *= (geometry.r > 0)[:, None]
+    return (angular[:, :, None] * radial[:, None, :]).flatten(1)
+
+
+def check_sources(x: Tensor, geometry: MeshGeometry, field_type: FieldType) -> None:
+    """Raise a ValueError unless x is [S, field_type.dim], one row for each source of the geometry."""
+    if x.ndim != 2 or x.shape != (geometry.n_sources, field_type.dim):
+        where = "at the sources of this geometry" if geometry.is_cross_level else "on this geometry"
+        raise ValueError(
+            f"expected features [{geometry.n_sources}, {field_type.dim}] ({field_type}) {where}, got {list(x.shape)}"
+        )

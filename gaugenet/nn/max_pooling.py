@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.geometry import MeshGeometry
-from gaugenet.nn.edges import check_admissible
+from gaugenet.nn.edges import check_admissible, check_sources
 from gaugenet.nn.rows import Row, Rows, rows_of
 
 
@@ -46,11 +46,7 @@ class TransportMax(nn.Module):
         Raises:
             ValueError: x has the wrong shape, or the structure group does not admit the surface.
         """
-        if x.ndim != 2 or x.shape != (geometry.n_sources, self.field_type.dim):
-            raise ValueError(
-                f"expected features [{geometry.n_sources}, {self.field_type.dim}] ({self.field_type}) at the sources "
-                f"of this geometry, got {list(x.shape)}"
-            )
+        check_sources(x, geometry, self.field_type)
         work = x.to(geometry.dtype)
         return self.edges(geometry).run(lambda chunk: self._largest(work, chunk)).to(x.dtype)
 

@@ -12,7 +12,7 @@ from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.attention import features_at_targets
 from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.by_name import make_nonlinearity
-from gaugenet.nn.edges import check_admissible, mean_edges
+from gaugenet.nn.edges import check_admissible, kernel_scalars, mean_edges, radial_functions
 from gaugenet.nn.rows import Row, Rows, carry, rows_of
 from gaugenet.nn.self_interaction import SelfInteraction
 from gaugenet.radial import RadialBasis
@@ -101,11 +101,8 @@ class GaugeMessagePassing(nn.Module):
         """Per chunk, the scalars of the kernel [P, D, B], and in edge-aligned form where r = 0 [P, D, 1]."""
 
         def build() -> tuple[tuple[Tensor, Tensor | None], ...]:
-            relative = geometry.r / geometry.radius[geometry.target].clamp_min(torch.finfo(geometry.dtype).tiny)
             angular = self.basis.angular(geometry.theta)
-            if geometry.has_coincident:
-                angular[:, 1:] *= (geometry.r > 0)[:, None]
-            scalars = (angular[:, :, None] * self.radial(relative)[:, None, :]).flatten(1)
+            scalars = kernel_scalars(geometry, angular, radial_functions(geometry, self.radial))
             here = geometry.r == 0 if geometry.has_coincident and self.basis.form == "aligned" else None
             return tuple(
                 (scalars[chunk.edge], None if here is None else here[chunk.edge][..., None]) for chunk in rows.chunks

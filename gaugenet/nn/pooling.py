@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
-from gaugenet.nn.edges import check_admissible, mean_edges
+from gaugenet.nn.edges import check_admissible, check_sources, mean_edges
 
 
 class TransportMean(nn.Module):
@@ -43,11 +43,7 @@ class TransportMean(nn.Module):
         Raises:
             ValueError: x has the wrong shape, or the structure group does not admit the surface.
         """
-        if x.ndim != 2 or x.shape != (geometry.n_sources, self.field_type.dim):
-            raise ValueError(
-                f"expected features [{geometry.n_sources}, {self.field_type.dim}] ({self.field_type}) at the sources "
-                f"of this geometry, got {list(x.shape)}"
-            )
+        check_sources(x, geometry, self.field_type)
         identity = torch.eye(self.field_type.dim, dtype=x.dtype, device=x.device)[None]
         blocks = self.field_type.transport_blocks
         return transport_conv(x, identity, self.edges(geometry), blocks, blocks)

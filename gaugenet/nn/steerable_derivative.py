@@ -9,7 +9,7 @@ from gaugenet.field_type import FieldType
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.bias import InvariantBias
-from gaugenet.nn.edges import check_admissible
+from gaugenet.nn.edges import check_admissible, check_sources
 from gaugenet.nn.self_interaction import SelfInteraction
 from gaugenet.nn.stencils import stencil_edges
 from gaugenet.steerable import IntertwinerBasis, KernelBasis
@@ -74,11 +74,7 @@ class DifferentialConv(nn.Module):
         Raises:
             ValueError: x has the wrong shape, or the structure group does not admit the surface.
         """
-        if x.ndim != 2 or x.shape != (geometry.n_sources, self.in_type.dim):
-            raise ValueError(
-                f"expected features [{geometry.n_sources}, {self.in_type.dim}] ({self.in_type}) at the sources of this "
-                f"geometry, got {list(x.shape)}"
-            )
+        check_sources(x, geometry, self.in_type)
         kernel = self.basis.expand(self.coefficients)
         second = self.length**2
         laplacian = second * self.laplacian_basis.expand(self.laplacian)

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from gaugenet.meshes.fans import corner_angles
 from gaugenet.meshes.repair import mesh_from_arrays
-from gaugenet.report import corner_angles, inspect_mesh
+from gaugenet.report import inspect_mesh
 
 
 def grid(nx, ny, close_x=False, twist=False):
