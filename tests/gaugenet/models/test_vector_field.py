@@ -27,8 +27,11 @@ def test_vectors_turn_with_the_frames(name, group, backbone, hierarchies, audite
 
 @pytest.mark.parametrize("group", ["trivial", "reflection", "C2", "D2", "C4", "D4"])
 def test_finite_groups(group, random_geometry):
-    model = VectorFieldRegression(f"{group}: 2x0", 2, 1, **OPTIONS)
-    assert audit(model, model.backbone.in_type, model.out_type, random_geometry(group), trials=2).passed
+    model, geometry = VectorFieldRegression(f"{group}: 2x0", 2, 1, **OPTIONS), random_geometry(group)
+    assert audit(model, model.backbone.in_type, model.out_type, geometry, trials=2).passed
+    if group != "trivial":  # which has one gauge only
+        model.vectors.register_forward_hook(lambda module, args, out: out + 0.1)
+        assert not audit(model, model.backbone.in_type, model.out_type, geometry, trials=2).passed
 
 
 def test_vectors_in_space_do_not_depend_on_the_gauge(hierarchies):

@@ -130,3 +130,8 @@ def test_charts_and_meshes_agree(case):
     report = audit(conv.on_edges, conv.in_type, conv.out_type, geometry)
     assert report.passed, report
     assert report.conclusive
+
+    def broken(x, geometry):
+        return conv.on_edges(x, geometry) + x.abs().sum(1, keepdim=True) * x[:, :1] + x[:, -1:]
+
+    assert not audit(broken, conv.in_type, conv.out_type, geometry).passed
