@@ -21,6 +21,7 @@ from torch import Tensor
 
 from gaugenet.config import Config
 from gaugenet.meshes.atomic import write_atomically
+from gaugenet.meshes.tensor_file import read_whole
 from gaugenet.validations import Validations
 
 if TYPE_CHECKING:
@@ -188,17 +189,16 @@ def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], m
 
 def read_tensors(path: str | os.PathLike[str], *, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a file of `write_tensors`, verified."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}; expected a *.safetensors file of gaugenet train")
     try:
-        with safe_open(path, framework="pt") as f:
-            header = (f.metadata() or {}).get(_KEY)
-            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118 - no mapping
+        tensors, metadata = read_whole(path)
     except SafetensorError as error:
         raise ValueError(f"{path} is truncated or no safetensors file ({error}); copy or train it again") from None
+    header = metadata.get(_KEY)
     if header is None:
         raise ValueError(f"{path} was not written by gaugenet: its metadata has no {_KEY!r} entry")
     meta = json.loads(header)

@@ -63,14 +63,10 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         OSError: it cannot be read; `FileNotFoundError` where it is not there.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load
 
-    # read once and as a whole: the file that stands here may be replaced or removed at any time
-    content = path.read_bytes()
     try:
-        tensors = load(content)
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        meta = json.loads(header["__metadata__"][_META])
+        tensors, metadata = read_whole(path)
+        meta = json.loads(metadata[_META])
         text, checksum = meta["values"], meta["sha256"]
         values = json.loads(text)
     except (KeyError, TypeError) as error:
@@ -80,6 +76,22 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if not isinstance(values, dict) or _checksum(tensors, text) != checksum:
         raise ValueError("its checksum is wrong")
     return tensors, values
+
+
+def read_whole(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """(tensors, metadata) of any safetensors file, of one moment: what stands there may be replaced or removed at any
+    time, so it is opened once.
+
+    Raises:
+        SafetensorError: it is no safetensors file, or not a whole one.
+        OSError: it cannot be read.
+    """
+    from safetensors.torch import load
+
+    content = path.read_bytes()
+    tensors = load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    return tensors, header.get("__metadata__", {})
 
 
 def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
