@@ -23,7 +23,7 @@ class RecordingCache:
     def __init__(self, folder):
         self.folder, self.asked, self.notices = folder, [], []
 
-    def get(self, mesh, neighborhood, *, mode="smooth", threads=None):
+    def get(self, mesh, neighborhood, *, mode="smooth", threads=None, progress=None):
         self.asked.append((mesh.name, neighborhood, mode))
         return compute_geometry(mesh, neighborhood, mode=mode, threads=threads)
 
