@@ -95,11 +95,13 @@ def test_fewer_items_than_announced_end_it(eager):
 
 
 HELPED = """
-import sys, time
+import signal
 from gaugenet.data import parallel
 from tests_parallel_work import wait
 parallel._WORTH, parallel.HELPER_SECONDS = 0.0, 1e-9
 if __name__ == "__main__":
+    # a shell starts what it runs in the background with interruptions ignored, and so all that comes from it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for done in parallel.shared_work(wait, wait, range(9), 9, 2):
         print(done.here or done.there, flush=True)
 """
