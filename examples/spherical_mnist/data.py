@@ -1,0 +1,67 @@
+"""MNIST on the sphere: digits round the north pole, and the same digits turned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gaugenet.meshes.sphere_images import icosahedral_rotations, project_image, random_rotations
+
+TURNS = {"N": "not turned", "I": "turned by the icosahedron's 60 rotations", "R": "turned by SO(3)"}
+"""What may have been done to the digits."""
+BATCH = 100
+
+
+class Digits(NamedTuple):
+    """Grey values float32 [N, 28, 28] from 0 to 1 and labels int64 [N]; rotations float32 [N, 3, 3], None for none."""
+
+    images: Tensor
+    label: Tensor
+    rotation: Tensor | None
+
+    def batches(self, order: Tensor, directions: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """([P, batch, 1] grey values at these points of the sphere, [batch] labels) in this order of images, all on
+        the device of the directions."""
+        for batch in order.split(BATCH):
+            rotation = None if self.rotation is None else self.rotation[batch].to(directions.device)
+            images = self.images[batch].to(directions.device)
+            on_sphere = project_image(images, directions.to(images.dtype), rotation)
+            yield on_sphere.T.contiguous()[..., None], self.label[batch].to(directions.device)
+
+
+def mnist(path: Path, n_train: int = 60_000) -> tuple[Digits, Digits]:
+    """The first training images in order, and all test images, of an npz file with x_train, y_train, x_test, y_test.
+
+    Raises:
+        ValueError: the file is missing, or holds something else.
+    """
+    if not path.is_file():
+        raise ValueError(f"no file {path}: give an npz file with x_train, y_train, x_test, y_test (uint8 28 × 28)")
+    with np.load(path) as file:
+        missing = [k for k in ("x_train", "y_train", "x_test", "y_test") if k not in file]
+        if missing:
+            raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(file)}")
+        train = _digits(file["x_train"][:n_train], file["y_train"][:n_train])
+        return train, _digits(file["x_test"], file["y_test"])
+
+
+def turned(digits: Digits, turn: str, seed: int) -> Digits:
+    """Each digit turned once, by a rotation that is drawn evenly from SO(3) ("R") or from the 60 of the icosahedron
+    ("I"); "N" leaves them as they are."""
+    generator = torch.Generator().manual_seed(seed)
+    n = len(digits.images)
+    if turn == "N":
+        return digits._replace(rotation=None)
+    if turn == "I":
+        return digits._replace(rotation=icosahedral_rotations()[torch.randint(60, (n,), generator=generator)].float())
+    return digits._replace(rotation=random_rotations(n, generator).float())
+
+
+def _digits(images: np.ndarray, labels: np.ndarray) -> Digits:
+    grey = torch.from_numpy(np.ascontiguousarray(images)).float() / 255
+    return Digits(grey, torch.from_numpy(labels.astype(np.int64)), None)

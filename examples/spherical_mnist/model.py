@@ -1,0 +1,95 @@
+"""Networks on the sphere: regular fields of C6 on the charts of the icosahedron, and a plain CNN on them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gaugenet.field_type import FieldType
+from gaugenet.meshes.charts import ChartAtlas
+from gaugenet.meshes.sphere_atlases import icosahedral_atlas, icosahedral_points
+from gaugenet.meshes.sublattices import sublattice
+from gaugenet.nn.chart_conv import ChartConv
+from gaugenet.nn.sublattice_pooling import SublatticePool
+from gaugenet.nn.value_batch_norm import ValueBatchNorm
+
+WIDTHS = {3: (6, 8, 12, 16, 24), 4: (6, 8, 8, 12, 16, 24), 5: (8, 16, 16, 24, 24, 32, 64)}
+"""Regular fields after each convolution, by resolution."""
+POOLED = {3: (0, 2), 4: (0, 2, 4), 5: (0, 2, 4)}
+"""The convolutions after which pixels are pooled."""
+MODELS = ("ico", "plain")
+
+
+def field_types(model: str, resolution: int) -> list[FieldType]:
+    """The types of the input and after each convolution. "plain" has about as many parameters as "ico": a pair of
+    regular fields has 42 in a kernel of seven pixels, a pair of channels 7, so that there are √6 times as many.
+
+    Raises:
+        ValueError: there is no model of that name, or none at this resolution.
+    """
+    if model not in MODELS:
+        raise ValueError(f"unknown model {model!r}: expected one of {', '.join(MODELS)}")
+    if resolution not in WIDTHS:
+        raise ValueError(f"expected resolution 3, 4 or 5, got {resolution}")
+    if model == "ico":
+        return [FieldType.parse(t) for t in ("C6: 1xtrivial", *(f"C6: {w}xregular" for w in WIDTHS[resolution]))]
+    channels = [round(math.sqrt(6) * w) for w in WIDTHS[resolution]]
+    return [FieldType("trivial", [("0", c)]) for c in (1, *channels)]
+
+
+class IcosahedralNetwork(nn.Module):
+    """Convolutions with the seven pixels of a hexagon, each followed by batch normalisation and ReLU, hexagonal maxima
+    between, the largest and the mean value of every field over pixels and group, a perceptron.
+
+    Fields are in the value basis. "plain" is the same network with the trivial group on the atlas without transition
+    functions: charts are padded pixel by pixel, and frames taken as if they agreed.
+
+    Args:
+        model: "ico" or "plain".
+        resolution: r, of 2^(2 r + 1) · 5 pixels.
+        seed: of the initial weights.
+    """
+
+    def __init__(self, model: str, resolution: int, *, seed: int = 0) -> None:
+        super().__init__()
+        torch.manual_seed(seed)
+        types = field_types(model, resolution)
+        self.atlas = icosahedral_atlas(resolution)
+        if model == "plain":
+            self.atlas = self.atlas.without_transitions()
+        self.convolutions = nn.ModuleList(
+            ChartConv(a, b, lattice="hexagonal", bias=False, values=True) for a, b in itertools.pairwise(types)
+        )
+        self.norms = nn.ModuleList(ValueBatchNorm(t) for t in types[1:])
+        self.pools = nn.ModuleDict({str(k): SublatticePool(types[k + 1], values=True) for k in POOLED[resolution]})
+        self.copies = len(self.norms[-1].scale)
+        self.head = nn.Sequential(nn.Linear(2 * self.copies, 32), nn.ReLU(), nn.Linear(32, 10))
+        points = icosahedral_points(resolution)
+        unit = torch.from_numpy(points / np.linalg.norm(points, axis=1, keepdims=True))
+        self.register_buffer("directions", unit, persistent=False)
+        self.directions: Tensor
+        """[P, 3] where the network wants its input."""
+
+    def features(self, x: Tensor) -> tuple[Tensor, ChartAtlas]:
+        """[P, N, 1] grey values → the field [P', N, dim] after the last convolution, in values, and its atlas."""
+        atlas = self.atlas
+        for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
+            x = torch.relu(norm(convolution(x, atlas), atlas))
+            if str(k) in self.pools:
+                x, atlas = self.pools[str(k)](x, atlas), sublattice(atlas)
+        return x, atlas
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[P, N, 1] grey values at `directions` → [N, 10] logits"""
+        field, atlas = self.features(x)
+        kept = atlas.remember(("kept", x.device), lambda: _without(atlas.n_pixels, atlas.cones).to(x.device))
+        values = field.index_select(0, kept).unflatten(2, (-1, self.copies))
+        return self.head(torch.cat([values.amax((0, 2)), values.mean((0, 2))], 1))
+
+
+def _without(n: int, left_out: tuple[int, ...]) -> Tensor:
+    return torch.from_numpy(np.setdiff1d(np.arange(n), left_out))

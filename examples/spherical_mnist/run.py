@@ -1,0 +1,183 @@
+"""Spherical MNIST: digits on the sphere, turned and not turned, after Cohen et al. 2019, Gauge Equivariant
+Convolutional Networks and the Icosahedral CNN.
+
+    python examples/spherical_mnist/run.py --data mnist.npz --models ico,plain --settings N/N,N/R,R/R
+
+A setting says what was done to the digits in training and in the test: N nothing, I one of the icosahedron's 60
+rotations, R a rotation of SO(3). One JSON file per model, training set and seed, with the errors in all tests; what is
+finished is not repeated, what was interrupted goes on from where it was. `--table` prints what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+
+import torch
+from data import BATCH, TURNS, Digits, mnist, turned
+from model import MODELS, IcosahedralNetwork
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+LEARNING_RATE = 5e-3
+SAVE_EVERY = 50
+"""Steps between two states on disk."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="npz file of MNIST")
+    parser.add_argument("--models", default="ico", help=f"comma-separated, of {', '.join(MODELS)}; or all")
+    parser.add_argument("--settings", default="N/N,N/R,R/R", help="comma-separated, training/test, of N, I and R")
+    parser.add_argument("--seeds", default="0", help="comma-separated numbers")
+    parser.add_argument("--resolution", type=int, default=3, help="3, 4 or 5: 640, 2,560 or 10,240 pixels")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--images", type=int, default=60_000, help="training images")
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, default=Path("runs/spherical_mnist"))
+    parser.add_argument("--table", action="store_true", help="only print the table of what is there")
+    options = parser.parse_args()
+    models = list(MODELS) if options.models == "all" else options.models.split(",")
+    settings = [tuple(setting.split("/")) for setting in options.settings.split(",")]
+    if wrong := [m for m in models if m not in MODELS]:
+        parser.error(f"unknown model {wrong[0]!r}: expected some of {', '.join(MODELS)}")
+    if wrong := [s for s in settings if len(s) != 2 or not set(s) <= set(TURNS)]:
+        parser.error(f"unknown setting {'/'.join(wrong[0])!r}: expected e.g. N/R, of N, I and R")
+    if not options.table:
+        if options.data is None:
+            parser.error("give MNIST by --data mnist.npz, with x_train, y_train, x_test, y_test")
+        options.out.mkdir(parents=True, exist_ok=True)
+        try:
+            train, test = mnist(options.data, options.images)
+        except ValueError as error:
+            parser.error(str(error))
+        for seed in map(int, options.seeds.split(",")):
+            for model in models:
+                for turn in dict.fromkeys(first for first, _ in settings):
+                    run(train, test, model, turn, seed, options)
+    print(table(options.out))
+
+
+def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: argparse.Namespace) -> None:
+    """Train one network, test it on all kinds of digits, and write its JSON file, unless that exists."""
+    name = f"{model}-{options.resolution}-{turn}-{seed}"
+    result = options.out / f"{name}.json"
+    if result.exists():
+        print(f"{name}: done before", flush=True)
+        return
+    digits = turned(train, turn, seed)
+    network = IcosahedralNetwork(model, options.resolution, seed=seed).to(options.device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    state = options.out / f"{name}.safetensors"
+    step, spent, losses = load_state(state, network, optimizer) if state.exists() else (0, 0.0, [])
+    per_epoch = -(-len(digits.images) // BATCH)
+    while step < options.epochs * per_epoch:
+        began, epoch = time.process_time(), step // per_epoch
+        stop = min(step + SAVE_EVERY, (epoch + 1) * per_epoch)
+        order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(1000 * seed + epoch))
+        order = order[BATCH * (step - epoch * per_epoch) : BATCH * (stop - epoch * per_epoch)]
+        losses.append(train_steps(network, optimizer, digits, order, step, options.epochs * per_epoch))
+        spent, step = spent + time.process_time() - began, stop
+        save_state(state, network, optimizer, step, spent, losses)
+        print(f"{name}: step {step}, loss {losses[-1]:.4f}, {spent:.0f} s of processor", flush=True)
+    errors = {kind: test_error(network, turned(test, kind, 10_000 + seed)) for kind in TURNS}
+    written = {
+        "model": model,
+        "resolution": options.resolution,
+        "train": turn,
+        "seed": seed,
+        "images": len(digits.images),
+        "epochs": options.epochs,
+        "parameters": sum(p.numel() for p in network.parameters()),
+        "test_error_percent": errors,
+        "train_loss": losses,
+        "processor_seconds": spent,
+        "device": options.device,
+        "torch": torch.__version__,
+    }
+    result.with_suffix(".part").write_text(json.dumps(written, indent=1))
+    result.with_suffix(".part").replace(result)
+    print(f"{name}: test error " + ", ".join(f"{k} {e:.2f} %" for k, e in errors.items()), flush=True)
+
+
+def train_steps(
+    network: nn.Module, optimizer: torch.optim.Optimizer, digits: Digits, order: Tensor, step: int, n_steps: int
+) -> float:
+    """Mean loss of these images; the learning rate falls as half a cosine over `n_steps`, of which `step` were done."""
+    network.train()
+    losses = []
+    for x, label in digits.batches(order, network.directions):
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (step + len(losses)) / n_steps))
+        loss = nn.functional.cross_entropy(network(x), label)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.detach())
+    return float(torch.stack(losses).mean())
+
+
+def test_error(network: nn.Module, digits: Digits) -> float:
+    """Errors in percent of the images."""
+    network.eval()
+    wrong = 0
+    with torch.no_grad():
+        for x, label in digits.batches(torch.arange(len(digits.images)), network.directions):
+            wrong += int((network(x).argmax(1) != label).sum())
+    return 100 * wrong / len(digits.images)
+
+
+def save_state(
+    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, step: int, spent: float, losses: list[float]
+) -> None:
+    """Everything that the next step needs, as plain tensors."""
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    for i, moments in optimizer.state_dict()["state"].items():
+        tensors.update({f"adam.{i}.{k}": v for k, v in moments.items()})
+    tensors["progress"] = torch.tensor([step, spent, *losses], dtype=torch.float64)
+    save_file({k: v.contiguous() for k, v in tensors.items()}, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+
+
+def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float, list[float]]:
+    """Steps done, processor seconds and losses so far."""
+    tensors = load_file(path)
+    network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
+    state = optimizer.state_dict()
+    for key, value in tensors.items():
+        if key.startswith("adam."):
+            _, i, moment = key.split(".")
+            state["state"].setdefault(int(i), {})[moment] = value
+    optimizer.load_state_dict(state)
+    progress = tensors["progress"].tolist()
+    return int(progress[0]), progress[1], progress[2:]
+
+
+def table(folder: Path) -> str:
+    """Test accuracies, mean ± standard deviation over seeds, one row per model, resolution and training."""
+    runs = [json.loads(p.read_text()) for p in sorted(folder.glob("*.json"))]
+    lines = [
+        "| model | resolution | parameters | trained on | images × epochs | test N | test I | test R | seeds |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    key = ("model", "resolution", "parameters", "train", "images", "epochs")
+    for row in dict.fromkeys(tuple(r[k] for k in key) for r in runs):
+        model, resolution, parameters, turn, images, epochs = row
+        cells = []
+        alike = [r for r in runs if tuple(r[k] for k in key) == row]
+        for kind in TURNS:
+            right = 100 - torch.tensor([r["test_error_percent"][kind] for r in alike], dtype=torch.float64)
+            cells.append(f"{right.mean():.2f}" + (f" ± {right.std():.2f}" if len(right) > 1 else ""))
+        lines.append(
+            f"| {model} | {resolution} | {parameters:,} | {turn} | {images:,} × {epochs} | "
+            + " | ".join(cells)
+            + f" | {len(alike)} |"
+        )
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Pooling from an atlas to every second pixel of it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gaugenet.field_type import FieldType
+from gaugenet.meshes.charts import ChartAtlas, Lattice, Pull
+from gaugenet.meshes.sublattices import sublattice, sublattice_start
+from gaugenet.nn.chart_transport import ChartTransport, chart_transport, check_atlas
+from gaugenet.nn.value_basis import has_values
+from gaugenet.steerable.tap_basis import taps
+
+
+class SublatticePool(nn.Module):
+    """The largest or the mean of a pixel and its neighbours, at every second pixel:
+
+        out[p] = max_t ρ(g_{p←q(p, t)}) f[q(p, t)],     or the mean over t
+
+    t are the 3 × 3 pixels of a kernel (on the hexagonal lattice the seven of its hexagon), q(p, t) and g as in
+    `ChartConv`; places beyond a border and at holes take no part. Windows are centred on pixels that stay, so that the
+    layer commutes with every symmetry that the coarser lattice keeps: on `icosahedral_atlas` with all 60 rotations,
+    where squares of pixels (`ChartMaxPool`) fit into none of them. The result lives on `sublattice(atlas)`.
+
+    Args:
+        field_type: of input and output.
+        mode: "max", of values and of scalars only, or "mean".
+        lattice: of the atlases.
+        values: whether fields are in the basis of `gaugenet.nn.value_basis`.
+
+    Raises:
+        ValueError: the mode is not known, or a maximum of these fields would depend on the gauge.
+    """
+
+    def __init__(
+        self,
+        field_type: FieldType,
+        *,
+        mode: Literal["max", "mean"] = "max",
+        lattice: Lattice = "hexagonal",
+        values: bool = False,
+    ) -> None:
+        super().__init__()
+        if mode not in ("max", "mean"):
+            raise ValueError(f'expected mode "max" or "mean", got {mode!r}')
+        for block in field_type.blocks if mode == "max" else ():
+            term = field_type.terms[block.term]
+            if not (block.irrep.is_invariant or (values and has_values(term))):
+                raise ValueError(
+                    f"a maximum over {term} of {field_type} depends on the gauge: pool their values, or take the mean"
+                )
+        self.field_type, self.mode, self.lattice, self.values = field_type, mode, lattice, values
+
+    def forward(self, x: Tensor, atlas: ChartAtlas) -> Tensor:
+        """[P, N, dim] on `atlas` → [P / 4, N, dim] on `sublattice(atlas)`
+
+        Raises:
+            ValueError: the atlas has another lattice, no such sublattice, or transitions outside of the group.
+        """
+        if atlas.lattice != self.lattice:
+            raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
+        check_atlas(self.field_type.group, atlas)
+        key = ("sublattice pooling", str(self.field_type), self.mode, self.values, x.dtype, x.device)
+        transport, count = atlas.remember(key, lambda: self._windows(atlas, x))
+        windows = transport(x).view(-1, len(count), *x.shape[1:])
+        return windows.amax(0) if self.mode == "max" else windows.sum(0) / count[:, None, None]
+
+    def _windows(self, atlas: ChartAtlas, x: Tensor) -> tuple[ChartTransport, Tensor]:
+        """How the pixels of all windows are fetched, place by place, and how many a window has."""
+        coarse, (s, t) = sublattice(atlas), sublattice_start(atlas)
+        cells = taps(3, self.lattice)[0].numpy() - 1
+        grid = np.meshgrid(np.arange(coarse.rows), np.arange(coarse.columns), np.arange(atlas.n_charts), indexing="ij")
+        i, j, chart = 2 * grid[0].ravel() + s, 2 * grid[1].ravel() + t, grid[2].ravel()
+        n = len(cells)
+        pull = atlas.pull(np.tile(chart, n), (i + cells[:, :1]).ravel(), (j + cells[:, 1:]).ravel())
+        count = pull.inside.view(n, -1).sum(0).clamp_min(1)
+        if self.mode == "max":
+            # a pixel more of the middle changes no maximum, where a 0 would
+            middle = torch.from_numpy((i * atlas.columns + j) * atlas.n_charts + chart).repeat(n)
+            pull = Pull(
+                torch.where(pull.inside, pull.source, middle),
+                torch.where(pull.inside, pull.angle, 0.0),
+                torch.where(pull.inside, pull.flip, 1),
+                torch.ones_like(pull.inside),
+            )
+        transport = chart_transport(pull, self.field_type, values=self.values, dtype=x.dtype, device=x.device)
+        return transport, count.to(x)
+
+    def extra_repr(self) -> str:
+        return f"{self.field_type}, {self.mode}, {self.lattice}"
