@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gaugenet.meshes.field_gauge import edge_ends
+from gaugenet.meshes.field_gauge import EdgeEnds, edge_ends, frames_to_geometry
 from gaugenet.meshes.frame_field import Floats, FrameField, check_arms, finished_field
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.topology import face_components, next_in_face
@@ -50,8 +50,9 @@ def smoothest_frame_field(
     Args:
         mesh: a validated surface, embedded or intrinsic, of any topology.
         n: number of arms, at least 1.
-        geometry: of the same mesh; the field is then given in its frames. By default in the frames that
-            `compute_geometry` uses unless it is given a handedness, reference or frame_direction.
+        geometry: of the same mesh; the field is then given in its frames, and as smooth as its transporters see it
+            where it has the edges of the mesh. By default in the frames that `compute_geometry` uses unless it is given
+            a handedness, reference or frame_direction.
         seed: of the first iterate.
         aligned: whether the field keeps to the boundary; no matter on closed components.
 
@@ -65,13 +66,14 @@ def smoothest_frame_field(
 
     fans = build_fans(mesh)
     check_arms(n)
-    matrix = _connection_laplacian(fans, n)
+    ends = edge_ends(fans, geometry, None if geometry is None else frames_to_geometry(mesh, fans, geometry))
+    matrix = _connection_laplacian(fans, ends, n)
     mass = vertex_areas(fans) / fans.unit**2
     mass[mass <= 0] = 1.0
     mass = np.repeat(mass / mass.mean(), 2)
     shift = _SHIFT * max(float(matrix.diagonal().mean()), 1.0)
     shifted = (matrix + _diagonal(shift * mass)).tocsc()
-    solve = _solver(shifted, one_sided=bool((edge_ends(fans).flip < 0).any()))
+    solve = _solver(shifted, one_sided=bool((ends.flip < 0).any()))
 
     component = np.zeros(mesh.n_vertices, np.int64)
     component[fans.vertex] = np.repeat(face_components(mesh.twin)[1], 3)
@@ -101,17 +103,16 @@ def _solver(matrix: Any, one_sided: bool) -> Callable[[Floats], Floats]:
     return lambda z: np.asarray(factors.solve(z.view(np.complex128)).view(np.float64))
 
 
-def _connection_laplacian(fans: CornerFans, n: int) -> Any:
+def _connection_laplacian(fans: CornerFans, ends: EdgeEnds, n: int) -> Any:
     """Sparse symmetric [2 V, 2 V] over (Re z_0, Im z_0, Re z_1, …): the matrix of the energy."""
     from scipy.sparse import coo_matrix
 
-    ends = edge_ends(fans)
     cotan = 0.5 / np.tan(np.clip(fans.corner_angle, 1e-6, math.pi - 1e-6))
     opposite = cotan[next_in_face(next_in_face(np.arange(len(cotan))))]
     across = fans.twin[ends.half_edge]
     w = opposite[ends.half_edge] + np.where(across >= 0, opposite[across], 0.0)
     w = np.clip(w, *_COTAN_RANGE)
-    turn = n * (ends.at_head + math.pi - ends.flip * ends.at_tail)
+    turn = n * ends.phi
     c, s = np.cos(turn), np.sin(turn)
     transport = np.stack([c, -ends.flip * s, s, ends.flip * c])  # row-major R(turn) diag(1, flip)
     i, j = np.array([0, 0, 1, 1])[:, None], np.array([0, 1, 0, 1])[:, None]

@@ -72,7 +72,7 @@ def principal_curvature_field(mesh: TriangleMesh, geometry: MeshGeometry, n: int
         raise ValueError(f"principal directions make a field of 2 or 4 arms, got n = {n}")
     positions = embedded_positions(mesh)
     fans = build_fans(mesh)
-    turn, sign = frames_to_geometry(mesh, fans, geometry)
+    gauge = frames_to_geometry(mesh, fans, geometry)
     if geometry.frame is None:
         raise ValueError("the geometry has no frames in space; compute it from this mesh")
     p, q = geometry.target.cpu().numpy(), geometry.source.cpu().numpy()
@@ -88,7 +88,7 @@ def principal_curvature_field(mesh: TriangleMesh, geometry: MeshGeometry, n: int
     np.add.at(right, p, (weight * height)[:, None] * row)
     fit = np.linalg.solve(squares + 1e-12 * np.eye(5), right[:, :, None])[:, :, 0]
     angle = np.arctan2(fit[:, 4], fit[:, 3]) / 2
-    return finished_field(mesh, fans, sign * (angle - turn), n, geometry)
+    return finished_field(mesh, fans, gauge.sign * (angle - gauge.angle), n, geometry)
 
 
 def parallel_field(

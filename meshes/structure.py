@@ -19,7 +19,6 @@ from torch import Tensor
 
 from gaugenet.meshes.frame_field import FrameField
 from gaugenet.meshes.geometry import MeshGeometry
-from gaugenet.meshes.singular_paths import paths_through_faces
 
 AMBIGUOUS = 0.9
 """Of π/N: a transporter that is moved by more is nearly as close to another element of G."""
@@ -72,8 +71,8 @@ def reduce_structure_group(
             for it or for its reverse,
 
             1. one of its ends is a vertex of a singular face (`field.near_singularity`), or
-            2. its path, the straight line along the logarithmic map, runs through a singular face: passing on the
-               other side of the singularity would give another element; or
+            2. its path, the shortest one on the surface, runs through a singular face: passing on the other side of the
+               singularity would give another element; or
             3. the angle rounded away is more than `AMBIGUOUS` π/N, so that another element is nearly as close.
 
             The weights left at a target are scaled to the sum they had; a target with none left sees nothing (its sum
@@ -144,6 +143,8 @@ def _accidental(geometry: MeshGeometry, field: FrameField) -> Tensor:
     near = torch.from_numpy(field.near_singularity).to(geometry.device)
     masked = near[geometry.target] | near[geometry.source.long()]
     if field.mesh is not None and len(field.singular_faces):
+        from gaugenet.meshes.singular_paths import paths_through_faces
+
         singular = np.zeros(field.mesh.n_faces, bool)
         singular[field.singular_faces] = True
         through = paths_through_faces(field.mesh, geometry, singular)

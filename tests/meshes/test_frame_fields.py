@@ -3,8 +3,10 @@ import pytest
 import torch
 
 from gaugenet.meshes import shapes
+from gaugenet.meshes.averaging import roughness
 from gaugenet.meshes.fans import build_fans
 from gaugenet.meshes.field_export import field_arrows
+from gaugenet.meshes.field_gauge import edge_ends
 from gaugenet.meshes.frame_field import face_indices
 from gaugenet.meshes.frame_fields import _connection_laplacian, _diagonal, _solver, smoothest_frame_field
 from gaugenet.meshes.given_fields import direction_field, principal_curvature_field
@@ -63,14 +65,15 @@ def test_indices_on_every_named_closed_surface(name, n):
     field = smoothest_frame_field(mesh, n)
     assert round(n * field.face_index.sum(), 9) == n * CLOSED_SURFACES[name]
     g = compute_geometry(mesh, Nearest(6), dtype=torch.float64)
-    _, _, moved = random_gauge(g)
-    assert (smoothest_frame_field(mesh, n, geometry=moved).face_index == field.face_index).all()
+    here, there = (smoothest_frame_field(mesh, n, geometry=x) for x in (g, random_gauge(g)[2]))
+    assert round(n * here.face_index.sum(), 9) == n * CLOSED_SURFACES[name]
+    assert (there.face_index == here.face_index).all()
 
 
 def test_one_sided_and_two_sided_solvers_agree():
     mesh = CLOSED["random sphere"][0].mesh
     fans = build_fans(mesh)
-    matrix = (_connection_laplacian(fans, 4) + 0.1 * _diagonal(np.ones(2 * mesh.n_vertices))).tocsc()
+    matrix = (_connection_laplacian(fans, edge_ends(fans), 4) + 0.1 * _diagonal(np.ones(2 * mesh.n_vertices))).tocsc()
     right = np.random.default_rng(0).standard_normal(2 * mesh.n_vertices)
     found = [_solver(matrix, one_sided)(right) for one_sided in (False, True)]
     np.testing.assert_allclose(found[0], found[1], atol=1e-10)
@@ -112,8 +115,9 @@ def test_any_field_has_indices_that_sum_to_chi():
 def test_handedness_that_is_ignored_breaks_the_sum():
     shape, chi = CLOSED["projective plane"]
     field, fans = smoothest_frame_field(shape.mesh, 1), build_fans(shape.mesh)
-    assert (face_indices(fans, field.angle, 1) == field.face_index).all()
-    broken = face_indices(fans._replace(corner_sign=np.ones_like(fans.corner_sign)), field.angle, 1)
+    assert (face_indices(fans, edge_ends(fans), field.angle, 1) == field.face_index).all()
+    blind = fans._replace(corner_sign=np.ones_like(fans.corner_sign))
+    broken = face_indices(blind, edge_ends(blind), field.angle, 1)
     assert abs(broken.sum() - chi) > 0.5
 
 
@@ -168,9 +172,11 @@ def test_a_field_in_the_frames_of_a_geometry(name):
     angle, flip, other = random_gauge(g)
     plain = smoothest_frame_field(mesh, 4)
     here, there = (smoothest_frame_field(mesh, 4, geometry=x) for x in (g, other))
-    # on intrinsic surfaces the frames are found from the edges' log maps, which the correction turns a little
-    tolerance = 1e-12 if g.frame is not None else 2e-2
-    assert between(plain.angle, here.angle, 4) < tolerance
+    # where a geometry averages over more paths than the edge its transporters are others, and so is the field
+    if not roughness(build_fans(mesh)).any():
+        assert between(plain.angle, here.angle, 4) < 1e-10
+    else:
+        assert name == "Klein"
     assert between(there.angle, angle + flip * here.angle, 4) < 1e-10
     assert (there.face_index == here.face_index).all()
     assert between(there.angle, here.angle, 4) > 0.1

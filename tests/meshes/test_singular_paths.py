@@ -8,6 +8,7 @@ from gaugenet.meshes import shapes
 from gaugenet.meshes.frame_fields import smoothest_frame_field
 from gaugenet.meshes.neighborhoods import Nearest
 from gaugenet.meshes.precompute import compute_geometry
+from gaugenet.meshes.repair import mesh_from_arrays
 from gaugenet.meshes.singular_paths import paths_through_faces
 from gaugenet.meshes.structure import reduce_structure_group
 
@@ -48,6 +49,37 @@ def test_paths_in_the_plane_are_segments(mode):
         away = ~np.isin(g.target.numpy(), mesh.faces[f]) & ~np.isin(g.source.numpy(), mesh.faces[f])
         assert (found == (inside > 0))[clear & away].all()
         assert (found & away).any() or not ((inside > 1e-6) & away).any()
+
+
+def test_paths_bend_where_shortest_paths_do():
+    """In an L, a path between vertices that do not see each other runs over the inner corner, by two segments."""
+    n = 6
+    x, y = (c.ravel() for c in np.meshgrid(np.arange(2 * n + 1), np.arange(2 * n + 1), indexing="ij"))
+    keep = (x <= n) | (y <= n)
+    number = np.where(keep, np.cumsum(keep) - 1, -1).reshape(2 * n + 1, -1)
+    a, b, c, d = (s.ravel() for s in (number[:-1, :-1], number[1:, :-1], number[1:, 1:], number[:-1, 1:]))
+    faces = np.stack([a, b, c, a, c, d], 1)[(a >= 0) & (b >= 0) & (c >= 0) & (d >= 0)].reshape(-1, 3)
+    rng = np.random.default_rng(0)
+    xy = np.stack([x, y], 1)[keep].astype(float)
+    rim = np.bincount(faces.ravel()) < 6
+    xy[~rim] += rng.uniform(-0.2, 0.2, (np.count_nonzero(~rim), 2))
+    mesh = mesh_from_arrays(np.pad(xy, ((0, 0), (0, 1))), faces)
+    corner = int(number[n, n])
+    g = compute_geometry(mesh, Nearest(60), dtype=torch.float64)
+    p, q, r = g.target.numpy(), g.source.numpy().astype(int), g.r.numpy()
+    hidden = r > np.linalg.norm(xy[p] - xy[q], axis=1) + 1e-9
+    over = np.linalg.norm(xy[p] - xy[corner], axis=1) + np.linalg.norm(xy[q] - xy[corner], axis=1)
+    np.testing.assert_allclose(r[hidden], over[hidden], rtol=1e-12)
+    assert hidden.sum() > 100
+    for f in rng.choice(np.flatnonzero((np.abs(xy[mesh.faces].mean(1) - n) < 3).all(1)), 20, replace=False):
+        chosen = np.zeros(mesh.n_faces, bool)
+        chosen[f] = True
+        found = paths_through_faces(mesh, g, chosen)
+        first, second = (crosses(xy[v], xy[np.full_like(p, corner)], xy[mesh.faces[f]]) for v in (p, q))
+        inside = np.where(hidden, np.maximum(first, second), crosses(xy[p], xy[q], xy[mesh.faces[f]]))
+        away = ~(np.isin(p, mesh.faces[f]) | np.isin(q, mesh.faces[f]) | (mesh.faces[f] == corner).any())
+        clear = (np.abs(inside) > 1e-6) & away
+        assert (found == (inside > 0))[clear].all()
 
 
 @pytest.mark.parametrize("n", [2, 4])
