@@ -103,9 +103,12 @@ def check_mesh(mesh: Any) -> None:
 
 def _work(seed: int, numbers: Iterator[int], folder: Path) -> None:
     """Print one line of JSON per case; a case that hangs ends the process with a traceback."""
-    import gaugenet.meshes.io
-    import gaugenet.meshes.precompute  # noqa: F401
+    from gaugenet.meshes.neighborhoods import Nearest
+    from gaugenet.meshes.precompute import compute_geometry
+    from gaugenet.meshes.repair import mesh_from_arrays
 
+    # where nothing is compiled yet that takes longer than a case may
+    compute_geometry(mesh_from_arrays(np.eye(3), [[0, 1, 2]]), Nearest(2), threads=1)
     warnings.simplefilter("error")
     out = sys.stdout
     for number in numbers:
