@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import torch
+from mesh_model import MeshNetwork
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
@@ -21,7 +22,7 @@ WIDTHS = {3: (6, 8, 12, 16, 24), 4: (6, 8, 8, 12, 16, 24), 5: (8, 16, 16, 24, 24
 """Regular fields after each convolution, by resolution."""
 POOLED = {3: (0, 2), 4: (0, 2, 4), 5: (0, 2, 4)}
 """The convolutions after which pixels are pooled."""
-MODELS = ("ico", "plain")
+MODELS = ("ico", "plain", "mesh")
 
 
 def field_types(model: str, resolution: int) -> list[FieldType]:
@@ -29,10 +30,10 @@ def field_types(model: str, resolution: int) -> list[FieldType]:
     regular fields has 42 in a kernel of seven pixels, a pair of channels 7, so that there are √6 times as many.
 
     Raises:
-        ValueError: there is no model of that name, or none at this resolution.
+        ValueError: there is no such model on charts, or none at this resolution.
     """
-    if model not in MODELS:
-        raise ValueError(f"unknown model {model!r}: expected one of {', '.join(MODELS)}")
+    if model not in ("ico", "plain"):
+        raise ValueError(f'expected model "ico" or "plain", got {model!r}')
     if resolution not in WIDTHS:
         raise ValueError(f"expected resolution 3, 4 or 5, got {resolution}")
     if model == "ico":
@@ -89,6 +90,11 @@ class IcosahedralNetwork(nn.Module):
         kept = atlas.remember(("kept", x.device), lambda: _without(atlas.n_pixels, atlas.cones).to(x.device))
         values = field.index_select(0, kept).unflatten(2, (-1, self.copies))
         return self.head(torch.cat([values.amax((0, 2)), values.mean((0, 2))], 1))
+
+
+def make_network(model: str, resolution: int, seed: int) -> IcosahedralNetwork | MeshNetwork:
+    """One of `MODELS` with fresh weights."""
+    return MeshNetwork(resolution, seed=seed) if model == "mesh" else IcosahedralNetwork(model, resolution, seed=seed)
 
 
 def _without(n: int, left_out: tuple[int, ...]) -> Tensor:

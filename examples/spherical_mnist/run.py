@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from data import BATCH, TURNS, Digits, mnist, turned
-from model import MODELS, IcosahedralNetwork
+from model import MODELS, make_network
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -69,7 +69,7 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         print(f"{name}: done before", flush=True)
         return
     digits = turned(train, turn, seed)
-    network = IcosahedralNetwork(model, options.resolution, seed=seed).to(options.device)
+    network = make_network(model, options.resolution, seed).to(options.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     state = options.out / f"{name}.safetensors"
     step, spent, losses = load_state(state, network, optimizer) if state.exists() else (0, 0.0, [])
