@@ -28,8 +28,8 @@ def draw_field(
 ) -> None:
     """Draws a field on the side of a surface that faces the eye, into a PNG (or what the file's name says).
 
-    The first arm is dark, the others light; dots are singular faces, red where the index is positive and orange where
-    it is negative.
+    The first arm is dark, the others light, and a single one has a head; dots are singular faces, red where the index
+    is positive and orange where it is negative.
 
     Args:
         mesh, geometry, field, length: see `gaugenet.meshes.field_export.field_arrows`.
@@ -55,8 +55,15 @@ def draw_field(
     seen = _seen(positions, mesh.faces, camera, edge)
     shown = np.repeat(seen & (np.arange(mesh.n_vertices) % every == 0), field.n)
     first = np.arange(len(points)) % field.n == 0
-    for arms, color in ((shown & ~first, OTHER_ARM), (shown & first, FIRST_ARM)):
-        strokes = np.stack([points[arms], points[arms] + vectors[arms]], 1) @ camera.T
+    for chosen, color in ((shown & ~first, OTHER_ARM), (shown & first, FIRST_ARM)):
+        strokes = np.stack([points[chosen], points[chosen] + vectors[chosen]], 1) @ camera.T
+        if field.n == 1:  # a direction, and not a line
+            start, along = strokes[:, 0], strokes[:, 1] - strokes[:, 0]
+            axes.quiver(
+                *start[:, :2].T, *along[:, :2].T, angles="xy", scale_units="xy", scale=1, color=np.array(color) / 255,
+                width=0.0022, headwidth=4, headlength=4.5, headaxislength=4,
+            )  # fmt: skip
+            continue
         axes.add_collection(LineCollection(list(strokes[:, :, :2]), colors=[np.array(color) / 255], linewidths=0.9))
     at = field.singular_faces
     at = at[seen[mesh.faces[at]].all(1)]
@@ -65,9 +72,9 @@ def draw_field(
     for some, color in ((positive, POSITIVE), (~positive, NEGATIVE)):
         axes.scatter(middle[some, 0], middle[some, 1], s=16, color=[np.array(color) / 255], zorder=5)
     sides = "one singular face" if len(field.singular_faces) == 1 else f"{len(field.singular_faces)} singular faces"
-    axes.set_title(
-        f"{Path(mesh.name).name}: {field.n} arms, {sides}, total index {field.face_index.sum():g}", fontsize=9
-    )
+    arms = "one arm" if field.n == 1 else f"{field.n} arms"
+    name, total = Path(mesh.name).name, field.face_index.sum()
+    axes.set_title(f"{name}: {arms}, {sides}, total index {total:g}", fontsize=9)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.95)
     figure.savefig(path)
 
