@@ -13,7 +13,8 @@ from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.bias import InvariantBias
-from gaugenet.nn.chart_transport import check_atlas, padded
+from gaugenet.nn.chart_padding import padded
+from gaugenet.nn.chart_transport import check_atlas
 from gaugenet.nn.edges import check_admissible
 from gaugenet.nn.value_basis import to_values
 from gaugenet.representations import Irrep

@@ -37,7 +37,10 @@ class ChartTransport(NamedTuple):
 
     def __call__(self, x: Tensor) -> Tensor:
         """[P, N, C] → [n, N, C]"""
-        out = x.index_select(0, self.source)
+        return self.turn(x.index_select(0, self.source))
+
+    def turn(self, out: Tensor) -> Tensor:
+        """[n, N, C] features as they were fetched → the same in the frames of where they arrive, in place."""
         if not len(self.rows):
             return out
         part = out.index_select(0, self.rows)
@@ -95,13 +98,3 @@ def check_atlas(group: StructureGroup, atlas: ChartAtlas) -> None:
             f"structure group {group.name} does not admit {atlas!r}: use a field type of {atlas.structure_group} "
             "or of a larger group"
         )
-
-
-def padded(x: Tensor, atlas: ChartAtlas, field_type: FieldType, radius: int, *, values: bool) -> Tensor:
-    """[P, N, C] → [rows + 2 radius, columns + 2 radius, n_charts · N, C]: the halo filled by transport, borders 0."""
-    key = ("padding", radius, str(field_type), values, x.dtype, x.device)
-    transport = atlas.remember(
-        key,
-        lambda: chart_transport(atlas.halo(radius), field_type, values=values, dtype=x.dtype, device=x.device),
-    )
-    return transport(x).view(atlas.rows + 2 * radius, atlas.columns + 2 * radius, -1, x.shape[2])
