@@ -178,8 +178,9 @@ def checked_gluing(triangles: Ints, twin: ArrayLike, twin_flipped: ArrayLike | N
 def check_triangles(lengths: Floats, twin: Ints, name: str) -> None:
     flat = lengths.ravel()
     h = np.flatnonzero(twin >= 0)
-    uneven = h[~(np.abs(flat[h] - flat[twin[h]]) <= 1e-9 * flat[h])]
-    proper = np.isfinite(lengths).all(axis=1) & (triangle_slack(lengths) > FLAT * lengths.max(axis=1))
+    with np.errstate(invalid="ignore"):
+        uneven = h[~(np.abs(flat[h] - flat[twin[h]]) <= 1e-9 * flat[h])]
+        proper = np.isfinite(lengths).all(axis=1) & (triangle_slack(lengths) > FLAT * lengths.max(axis=1))
     bad = np.flatnonzero(~proper)
     if len(bad):
         sides = ", ".join(f"{x:g}" for x in lengths[bad[0]])
