@@ -9,7 +9,8 @@ contiguous matrix [N, C], so that halos are row copies and every transform is on
 as on the hexagonal lattice, cost nothing. `direct` leaves it to torch's conv2d. `fourier` takes N_h = H + k − 1 and
 N_w = W + k − 1 as periods: the correlation is a product at each of (N_h // 2 + 1) N_w frequencies, and what wraps
 around is never read. It needs 2 complex products per pixel and pair of channels instead of k² real ones; transforms are
-products with matrices of that size, so no length is worse than another.
+products with matrices of that size, so no length is worse than another. Under autocast everything is done in its type,
+as matrix products are elsewhere.
 """
 
 from __future__ import annotations
@@ -77,45 +78,50 @@ def fourier(x: Tensor, weight: Tensor) -> Tensor:
     spectrum = forward_rows @ x.reshape(rows, -1)
     spectrum = forward_columns @ spectrum.view(half, 2 * columns, n * c_in)
     kernel = taps @ weight.reshape(k * k, -1)
-    shape = (half * columns, 2)
-    product: Tensor = _FrequencyProduct.apply(  # type: ignore[no-untyped-call]
-        spectrum.view(*shape, n, c_in), kernel.view(*shape, c_in, c_out)
-    )
+    frequencies = half * columns
+    turned: Tensor = _Turned.apply(spectrum.view(frequencies, 2, n, c_in))  # type: ignore[no-untyped-call]
+    product = torch.bmm(turned.view(frequencies, 2 * n, 2 * c_in), kernel.view(frequencies, 2 * c_in, c_out))
     product = back_columns @ product.view(half, 2 * columns, n * c_out)
     height, width = rows - k + 1, columns - k + 1
     out: Tensor = (back_rows @ product.view(2 * half, -1)).view(height, width, n, c_out)
     return out
 
 
-class _FrequencyProduct(torch.autograd.Function):
-    """Y = X W at every frequency, real and imaginary parts apart: X [F, 2, N, C_in], W [F, 2, C_in, C_out]."""
+class _Turned(torch.autograd.Function):
+    """x and i x beside one another: [F, 2, N, C] → [F, 2, N, 2, C] with rows (Re, −Im) and (Im, Re).
+
+    A complex product is then one real matrix product with the kernel's (Re; Im) below one another, and so are both of
+    its gradients.
+    """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, w: Tensor) -> Tensor:
-        ctx.save_for_backward(x, w)
-        return _product(x[:, 0], x[:, 1], w[:, 0], w[:, 1], 1)
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        out = x.new_empty(*x.shape[:3], 2, x.shape[3])
+        out[:, :, :, 0] = x
+        out[:, 1, :, 1] = x[:, 0]
+        torch.neg(x[:, 1], out=out[:, 0, :, 1])
+        return out
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        x, w = ctx.saved_tensors
-        grad_x = grad_w = None
-        if ctx.needs_input_grad[0]:
-            wt = w.transpose(2, 3)
-            grad_x = _product(grad[:, 0], grad[:, 1], wt[:, 0], wt[:, 1], -1)
-        if ctx.needs_input_grad[1]:
-            xt = x.transpose(2, 3)
-            grad_w = _product(xt[:, 0], xt[:, 1], grad[:, 0], grad[:, 1], 1, conjugate_first=True)
-        return grad_x, grad_w
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        out: Tensor = _Folded.apply(grad)  # type: ignore[no-untyped-call]
+        return out
 
 
-def _product(a: Tensor, b: Tensor, c: Tensor, d: Tensor, sign: int, conjugate_first: bool = False) -> Tensor:
-    """(a + i b)(c + i sign d), or (a − i b)(c + i d), as [F, 2, rows, columns]."""
-    out = a.new_empty(a.shape[0], 2, a.shape[1], c.shape[2])
-    s = -1 if conjugate_first else 1
-    # in place, at strides: no copies of products
-    out[:, 0].baddbmm_(a, c, beta=0).baddbmm_(b, d, alpha=-sign * s)
-    out[:, 1].baddbmm_(b, c, beta=0, alpha=s).baddbmm_(a, d, alpha=sign)
-    return out
+class _Folded(torch.autograd.Function):
+    """The transpose of `_Turned`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        out = x.new_empty(*x.shape[:3], x.shape[4])
+        torch.add(x[:, 0, :, 0], x[:, 1, :, 1], out=out[:, 0])
+        torch.sub(x[:, 1, :, 0], x[:, 0, :, 1], out=out[:, 1])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        out: Tensor = _Turned.apply(grad)  # type: ignore[no-untyped-call]
+        return out
 
 
 @lru_cache(maxsize=64)

@@ -105,4 +105,4 @@ class MobiusNetwork(nn.Module):
         """[N, size, size] grey values, width × length → [N, 10] logits"""
         x = images.flatten(1).T.contiguous()[..., None]
         features, _ = self.features(x)
-        return self.head(features.amax(0))
+        return self.head(features.amax(0).to(self.head[0].weight.dtype))

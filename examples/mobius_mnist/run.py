@@ -41,6 +41,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--executor", default="fourier", choices=("fourier", "direct"))
+    parser.add_argument(
+        "--precision", default="float32", choices=("float32", "bfloat16"), help="of matrix products while training"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/mobius_mnist"))
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
     options = parser.parse_args()
@@ -79,7 +82,7 @@ def run(digits: Digits, model: str, setting: str, seed: int, options: argparse.N
         for group in optimizer.param_groups:
             group["lr"] = 5e-3 * 0.5 ** (epoch // 4)
         began = time.process_time()
-        losses.append(train_epoch(network, optimizer, images, digits.train_label, 1000 * seed + epoch, options.device))
+        losses.append(train_epoch(network, optimizer, images, digits.train_label, 1000 * seed + epoch, options))
         spent += time.process_time() - began
         save_state(state, network, optimizer, epoch + 1, spent, losses)
         print(f"{name}: epoch {epoch + 1}, loss {losses[-1]:.4f}, {spent:.0f} s of processor", flush=True)
@@ -94,6 +97,7 @@ def run(digits: Digits, model: str, setting: str, seed: int, options: argparse.N
         "test_error_percent": error,
         "train_loss": losses,
         "processor_seconds": spent,
+        "precision": options.precision,
         "device": options.device,
         "torch": torch.__version__,
     }
@@ -104,15 +108,23 @@ def run(digits: Digits, model: str, setting: str, seed: int, options: argparse.N
 
 
 def train_epoch(
-    network: nn.Module, optimizer: torch.optim.Optimizer, images: Tensor, label: Tensor, seed: int, device: str
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    label: Tensor,
+    seed: int,
+    options: argparse.Namespace,
 ) -> float:
     """Mean loss. Order and dropout follow from the seed alone."""
+    device = options.device
     network.train()
     torch.manual_seed(seed)
     order = torch.randperm(len(images))
     total, batches = 0.0, len(images) // BATCH
     for batch in order[: batches * BATCH].view(batches, BATCH):
-        loss = nn.functional.cross_entropy(network(images[batch].to(device)), label[batch].to(device))
+        with torch.autocast(device, torch.bfloat16, enabled=options.precision == "bfloat16"):
+            logits = network(images[batch].to(device))
+        loss = nn.functional.cross_entropy(logits.float(), label[batch].to(device))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

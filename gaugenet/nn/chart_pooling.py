@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -59,13 +61,51 @@ class ChartMaxPool(nn.Module):
 
 
 def _largest(grid: Tensor, k: int) -> Tensor:
-    """Maximum over axes 1 and 3, as maxima of whole slices, which are cheaper than a reduction of short axes."""
-    for axis in (1, 2):
-        slices = grid.unbind(axis)
-        grid = slices[0]
-        for other in slices[1:]:
-            grid = torch.maximum(grid, other)
-    return grid
+    """Maximum over axes 1 and 3 of [rows, k, columns, k, N, C]."""
+    out: Tensor = _Largest.apply(grid, k)  # type: ignore[no-untyped-call]
+    return out
+
+
+class _Largest(torch.autograd.Function):
+    """Maxima of whole slices, which are cheaper than a reduction of short axes; the gradient goes to the first that is
+    largest."""
+
+    @staticmethod
+    def forward(ctx: Any, grid: Tensor, k: int) -> Tensor:
+        out = grid[:, 0, :, 0].clone()
+        at = torch.zeros(out.shape, dtype=torch.uint8, device=grid.device)
+        for a in range(1, k * k):
+            x = grid[:, a // k, :, a % k]
+            at.masked_fill_(x > out, a)
+            torch.maximum(out, x, out=out)
+        ctx.save_for_backward(at)
+        ctx.k = k
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (at,) = ctx.saved_tensors
+        out: Tensor = _PutBack.apply(grad, at, ctx.k)  # type: ignore[no-untyped-call]
+        return out, None
+
+
+class _PutBack(torch.autograd.Function):
+    """[rows, columns, N, C] to pixel `at` of windows of k × k, 0 elsewhere."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, at: Tensor, k: int) -> Tensor:
+        ctx.save_for_backward(at)
+        ctx.k = k
+        out = x.new_empty(x.shape[0], k, x.shape[1], k, *x.shape[2:])
+        for a in range(k * k):
+            torch.mul(x, at == a, out=out[:, a // k, :, a % k])
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (at,) = ctx.saved_tensors
+        k = ctx.k
+        return sum(grad[:, a // k, :, a % k] * (at == a) for a in range(k * k)), None, None
 
 
 def _runs(field_type: FieldType) -> list[tuple[int, int, str, int]]:

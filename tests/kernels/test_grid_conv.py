@@ -1,4 +1,4 @@
-"""Both ways to correlate against the definition."""
+"""All ways to correlate against the definition."""
 
 import pytest
 import torch
@@ -57,3 +57,25 @@ def test_some_taps_are_a_kernel_with_zeros():
     kept = torch.stack([w[a, b] for a, b in cells])
     w[0, 0] = w[2, 2] = 0
     assert (by_taps(x, kept, cells, 3) - by_definition(x, w)).abs().max() < 1e-13
+
+
+def test_under_autocast_values_and_gradients_stay_within_bfloat16():
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(11, 11, 8, 16, generator=g, dtype=torch.float64, requires_grad=True)  # a mean, as after an ELU
+    w = torch.randn(5, 5, 16, 8, generator=g, dtype=torch.float64, requires_grad=True)
+    expected = by_definition(x, w)
+    weights = torch.randn(expected.shape, generator=g, dtype=torch.float64)
+    right = (expected, *torch.autograd.grad(expected, (x, w), weights))
+    short = [t.detach().float().requires_grad_() for t in (x, w)]
+    with torch.autocast("cpu", torch.bfloat16):
+        out = fourier(*short)
+    assert out.dtype == torch.bfloat16
+    for got, exact in zip((out, *torch.autograd.grad(out, short, weights.to(out))), right, strict=True):
+        assert 1e-4 < (got - exact).norm() / exact.norm() < 1e-2
+
+
+def test_second_derivatives_through_the_fourier_transform():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 5, 2, 2, generator=g, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(3, 3, 2, 1, generator=g, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(fourier, (x, w))

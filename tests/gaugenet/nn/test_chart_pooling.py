@@ -49,3 +49,15 @@ def test_values_are_the_same_pooling():
 
     got = ChartMaxPool(field, values=True)(values(x), atlas)
     assert (got - values(ChartMaxPool(field)(x, atlas))).abs().max() < 1e-13
+
+
+@pytest.mark.parametrize("window", [2, 3])
+def test_gradients_reach_the_largest_pixel_alone(window):
+    field, atlas = FieldType.parse("reflection: 1xtrivial + 1xsign + 1xregular"), flat_torus(6, 6)
+    pool = ChartMaxPool(field, window=window)
+    x = torch.randn(36, 2, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda y: pool(y, atlas), x)
+    assert torch.autograd.gradgradcheck(lambda y: pool(y, atlas), x)
+    flat = torch.zeros_like(x).requires_grad_()
+    (shared,) = torch.autograd.grad(pool(flat, atlas).sum(), flat)
+    assert float(shared[..., 0].sum()) == 2 * (6 // window) ** 2
