@@ -43,8 +43,8 @@ def field_types(model: str, resolution: int) -> list[FieldType]:
 
 
 class IcosahedralNetwork(nn.Module):
-    """Convolutions with the seven pixels of a hexagon, each followed by batch normalisation and ReLU, hexagonal maxima
-    between, the largest and the mean value of every field over pixels and group, a perceptron.
+    """Convolutions with the seven pixels of a hexagon, after some of them hexagonal maxima, after each of them batch
+    normalisation and ReLU; the largest and the mean value of every field over pixels and group; a perceptron.
 
     Fields are in the value basis. "plain" is the same network with the trivial group on the atlas without transition
     functions: charts are padded pixel by pixel, and frames taken as if they agreed.
@@ -79,9 +79,10 @@ class IcosahedralNetwork(nn.Module):
         """[P, N, 1] grey values → the field [P', N, dim] after the last convolution, in values, and its atlas."""
         atlas = self.atlas
         for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
-            x = torch.relu(norm(convolution(x, atlas), atlas))
+            x = convolution(x, atlas)
             if str(k) in self.pools:
                 x, atlas = self.pools[str(k)](x, atlas), sublattice(atlas)
+            x = torch.relu(norm(x, atlas))
         return x, atlas
 
     def forward(self, x: Tensor) -> Tensor:
