@@ -26,6 +26,8 @@ from gaugenet.validations import Validations
 
 if TYPE_CHECKING:
     from gaugenet.data.labelled import LabelKind
+    from gaugenet.data.quantities import Quantities
+    from gaugenet.tasks import Task
 
 VERSION = 1
 """Version of the format; a file of another version is refused."""
@@ -43,16 +45,28 @@ class Checkpoint:
     label_values: tuple[int, ...]
     """The value in the user's own label files of each class."""
     label_kind: LabelKind
-    """"vertex" or "face": what the model labels."""
+    """"vertex", "face" or "surface": what the model labels."""
     n_features: int
     """Input scalars per vertex."""
     epoch: int
     """Epochs that were completed."""
     metrics: dict[str, float] = field(default_factory=dict)
+    quantities: Quantities | None = None
+    """What the model predicts instead of classes."""
+
+    @property
+    def task(self) -> Task:
+        """What the model has learned."""
+        from gaugenet.tasks import ClassTask, NumberTask
+
+        if self.quantities is not None:
+            return NumberTask(self.quantities)
+        return ClassTask(len(self.class_names), self.label_kind)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write atomically: a reader sees the whole old file or the whole new one."""
         meta = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "weights"}
+        meta["quantities"] = None if self.quantities is None else self.quantities.as_plain()
         write_tensors(path, self.weights, {**meta, "config": self.config.tables(), "kind": "model"})
 
     @classmethod
@@ -64,7 +78,8 @@ class Checkpoint:
             ValueError: it is truncated, altered, of another version, or no checkpoint of this package.
         """
         weights, meta = read_tensors(path, kind="model")
-        names = [f.name for f in dataclasses.fields(cls) if f.name != "weights"]
+        # files from before there were quantities do not name them
+        names = [f.name for f in dataclasses.fields(cls) if f.name not in ("weights", "quantities")]
         missing = [name for name in names if name not in meta]
         if missing:
             raise ValueError(f"{path}: the metadata lacks {', '.join(missing)}; train again to make a whole file")
@@ -72,6 +87,10 @@ class Checkpoint:
         values["config"] = Config.from_tables(meta["config"], source=str(path))
         for name in ("class_names", "label_values"):
             values[name] = tuple(values[name])
+        if (plain := meta.get("quantities")) is not None:
+            from gaugenet.data.quantities import Quantities
+
+            values["quantities"] = Quantities.from_plain(plain)
         return cls(weights=weights, **values)
 
     def restore(self, model: torch.nn.Module, path: str | os.PathLike[str] = "checkpoint") -> None:
@@ -99,7 +118,7 @@ class ResumeState:
     done: int = 0
     """Steps of the next epoch that are done."""
     totals: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Of those steps: sum of the loss, elements that were right, elements that count."""
+    """Of those steps: sum of the loss, elements that were right (or squared errors), elements that count."""
     validations: Validations = field(default_factory=Validations)
     best: dict[str, Tensor] = field(default_factory=dict)
     """Weights of the best validation, where the run looks for them; else empty."""

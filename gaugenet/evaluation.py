@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gaugenet.equivariance import gauge_transform, random_gauge
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.geometry import MeshGeometry, batch_geometries
-from gaugenet.metrics import Metrics, Tally, score
+from gaugenet.tasks import ClassTask, NumberTask, Scores, Task, as_task
 from gaugenet.world import World
 
 if TYPE_CHECKING:
@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Several surfaces as one: the disjoint union of geometries, with features, labels and faces to match."""
+    """Several surfaces as one: the disjoint union of geometries, with features, truth and faces to match."""
 
     geometry: MeshGeometry
     features: Tensor
     """[V, n_features]"""
-    labels: Tensor
-    """int64 [V] or [F]; negative where an element has no label."""
+    truth: Tensor | None
+    """What is learned, as `Task.truth` has it: int64 labels [V], [F] or [M], or numbers [V, C] or [M, C]; None where no
+    task was given."""
     faces: Tensor | None
     """int64 [F, 3] vertex indices in the union, where faces are labelled; else None."""
     sizes: tuple[int, ...]
@@ -38,11 +39,17 @@ class Batch:
 
     @classmethod
     def of(
-        cls, samples: Sequence[SurfaceSample], device: torch.device | str = "cpu", *, remember: bool = False
+        cls,
+        samples: Sequence[SurfaceSample],
+        device: torch.device | str = "cpu",
+        *,
+        task: Task | None = None,
+        remember: bool = False,
     ) -> Batch:
         """The disjoint union of the samples, on `device`.
 
         Args:
+            task: says what the truth is.
             remember: let what layers derive from the geometry of a single sample stay with the sample. That saves time
                 when it is used again, and costs about twice the memory of the geometry.
         """
@@ -60,24 +67,30 @@ class Batch:
         return cls(
             geometry=geometry,
             features=torch.cat([s.features for s in samples]).to(device),
-            labels=torch.cat([s.labels for s in samples]).to(device),
+            truth=None if task is None else torch.cat([task.truth(s) for s in samples]).to(device),
             faces=faces,
             sizes=tuple(len(s.labels) for s in samples),
             names=tuple(s.name for s in samples),
         )
+
+    @property
+    def inputs(self) -> tuple[Any, ...]:
+        """The arguments of a network."""
+        return (self.features, self.geometry) if self.faces is None else (self.features, self.geometry, self.faces)
 
 
 @dataclass(frozen=True)
 class GaugeCheck:
     """What happened to the predictions when every frame was turned at random."""
 
-    metrics: Metrics
+    metrics: Scores
     """Scores in the random gauge."""
-    changed: int
-    """Number of elements whose predicted class changed."""
+    changed: int | None
+    """Number of elements whose predicted class changed; None where numbers are predicted."""
     total: int
     error: float
-    """max |logits in the random gauge − logits| / max |logits|, the largest of all surfaces; inf if not finite."""
+    """max |output in the random gauge − output, turned with the frames| / max |output|, the largest of all surfaces;
+    inf if not finite."""
 
 
 def predict(
@@ -87,14 +100,15 @@ def predict(
     device: torch.device | str = "cpu",
     remember: bool = False,
 ) -> Iterator[Tensor]:
-    """Logits [V or F, n_classes] of each surface, on the CPU; the model's mode is put back afterwards."""
+    """The output of the model for each surface, on the CPU, e.g. logits [V or F, n_classes]; the model's mode is put
+    back afterwards."""
     training = model.training
     model.eval()
     try:
         for sample in samples:
             batch = Batch.of([sample], device, remember=remember)
             with torch.no_grad():
-                yield model(batch.features, batch.geometry, batch.faces).cpu()
+                yield model(*batch.inputs).cpu()
     finally:
         model.train(training)
 
@@ -102,31 +116,33 @@ def predict(
 def evaluate(
     model: nn.Module,
     samples: Sequence[SurfaceSample],
-    n_classes: int,
+    task: Task | int,
     *,
     device: torch.device | str = "cpu",
     remember: bool = False,
     world: World | None = None,
-) -> Metrics:
+) -> Scores:
     """Scores of the model on some surfaces. Draws no random number.
 
     Args:
+        task: what is learned; a number of classes means labels of vertices or faces.
         world: processes that share the surfaces out among them, all of which call this; None for this one alone.
     """
     world = world or World()
     mine = [samples[i] for i in range(world.rank, len(samples), world.size)]
-    tally = Tally(n_classes)
-    for sample, logits in zip(mine, predict(model, mine, device=device, remember=remember)):
-        tally.add(logits.argmax(1), sample.labels)
-    tally.sum_over(world)
-    return tally.metrics()
+    task = as_task(task)
+    counts = task.counts(model)
+    for sample, output in zip(mine, predict(model, mine, device=device, remember=remember)):
+        counts.add(task.answers(output), task.truth(sample))
+    counts.sum_over(world)
+    return counts.metrics()
 
 
 def check_gauge(
     model: nn.Module,
     samples: Sequence[SurfaceSample],
     group: StructureGroup | str,
-    n_classes: int,
+    task: Task | int,
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
@@ -136,23 +152,28 @@ def check_gauge(
     A group with reflections also flips about half of all frames. Random numbers come from a generator of this
     function.
     """
+    task = as_task(task)
     generator = torch.Generator().manual_seed(seed)
-    before, after = [], []
+    counts, kind = task.counts(model), task.output_type(group)
+    unit = task.unit(model).cpu() if isinstance(task, NumberTask) else 1.0
+    changed = total = 0
     error = 0.0
-    for sample, logits in zip(samples, predict(model, samples, device=device)):
+    for sample, output in zip(samples, predict(model, samples, device=device)):
         angle, flip = random_gauge(group, sample.geometry, generator)
         moved = sample.replace(geometry=gauge_transform(sample.geometry, group, angle, flip))
         turned = next(iter(predict(model, [moved], device=device)))
-        scale = logits.abs().max().clamp_min(torch.finfo(logits.dtype).tiny)
-        off = float((turned - logits).abs().max() / scale)
+        expected = output if kind is None else kind.transform(output, angle, flip)
+        scale = (output / unit).abs().max().clamp_min(torch.finfo(output.dtype).tiny)
+        off = float(((turned - expected) / unit).abs().max() / scale)
         # max() would drop a NaN, and with it the error
         error = max(error, off) if math.isfinite(off) else math.inf
-        before.append(logits.argmax(1))
-        after.append(turned.argmax(1))
+        counts.add(task.answers(turned), task.truth(moved))
+        changed += int((task.answers(turned) != task.answers(output)).sum()) if isinstance(task, ClassTask) else 0
+        total += len(output)
     return GaugeCheck(
-        metrics=score(after, [s.labels for s in samples], n_classes),
-        changed=sum(int((a != b).sum()) for a, b in zip(before, after)),
-        total=sum(len(b) for b in before),
+        metrics=counts.metrics(),
+        changed=changed if isinstance(task, ClassTask) else None,
+        total=total,
         error=error,
     )
 

@@ -65,12 +65,20 @@ def write_report(run: str | Path, pictures: Mapping[str, Path], out: str | Path 
 def _result(summary: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
     if not summary:
         yield "state", f"not finished: {len(records)} epochs are done"
-    if test := summary.get("test"):
+    test = summary.get("test")
+    if test and "error" in test:
+        yield "relative test error", f"{100 * test['error']:.2f} % over {test['counted']:,}"
+        for name, error in test["relative"].items():
+            in_unit = f"root mean square {test['rmse'][name]:.4g}, mean {test['mae'][name]:.4g}"
+            yield f"error of {name}", f"{100 * error:.2f} % of its spread in training ({in_unit})"
+    elif test:
         yield "test accuracy", f"{100 * test['accuracy']:.2f} % of {test['counted']:,}"
         yield "mean class IoU", f"{100 * test['mean_iou']:.2f} %"
         yield "mean of the surfaces", f"{100 * test['mean_mesh_accuracy']:.2f} %"
     if records[-1].get("train_accuracy") is not None:
         yield "training accuracy", f"{100 * records[-1]['train_accuracy']:.2f} % in the last epoch"
+    if records[-1].get("train_error") is not None:
+        yield "relative training error", f"{100 * records[-1]['train_error']:.2f} % in the last epoch"
     if records[-1].get("loss") is not None:
         yield "loss", f"{records[-1]['loss']:.4f}"
     if "n_parameters" in summary:
@@ -86,9 +94,14 @@ def _equivariance(
 ) -> Iterable[tuple[str, str]]:
     group = settings.get("model", {}).get("group", "the group")
     yield "asked", f"a different random element of {group} at every vertex, then predict again"
-    yield "largest change of the logits", f"{gauge['error']:.1e} of their size"
-    yield "predictions that changed", f"{gauge['changed']:,} of {gauge['total']:,}"
-    if gauge.get("metrics") and summary.get("test"):
+    if gauge.get("changed") is None:
+        yield "largest change, beyond turning with the frames", f"{gauge['error']:.1e} of their size"
+    else:
+        yield "largest change of the logits", f"{gauge['error']:.1e} of their size"
+        yield "predictions that changed", f"{gauge['changed']:,} of {gauge['total']:,}"
+    if "error" in (gauge.get("metrics") or {}) and summary.get("test"):
+        yield "relative error in the random gauge", f"{100 * gauge['metrics']['error']:.2f} %"
+    elif gauge.get("metrics") and summary.get("test"):
         yield "accuracy in the random gauge", f"{100 * gauge['metrics']['accuracy']:.2f} %"
 
 
@@ -108,7 +121,7 @@ def _epochs(records: Sequence[Mapping[str, Any]]) -> str:
 def _number(key: str, value: Any) -> str:
     if value is None:
         return ""
-    if key.endswith("accuracy"):
+    if key.endswith(("accuracy", "error")):
         return f"{100 * value:.2f} %"
     if isinstance(value, float):
         return f"{value:.2e}" if key == "lr" else f"{value:.4g}"

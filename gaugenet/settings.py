@@ -20,6 +20,13 @@ class DataConfig:
     """What is learned from: surfaces, their neighbourhoods, and the input features on them."""
 
     path: str = setting(EMBEDDED, 'folder with train/ and test/, or "embedded" for the generated set')
+    task: str = setting(
+        AUTO,
+        f"what is learned; {AUTO}: as the folder says, by what lies in it",
+        choices=(AUTO, "segmentation", "classification", "regression"),
+    )
+    targets: str = setting("", "regression: names of arrays at vertices to predict, joined by +; empty: all there are")
+    normal_part: bool = setting(True, "regression: predict vectors in space; false: their tangent parts only")
     features: str = setting(AUTO, f"input features, joined by +; {AUTO}: those that suit the group")
     neighbors: int = setting(16, "nearest vertices seen by a convolution (not used where radius is set)", least=1)
     radius: float = setting(0.0, "geodesic radius of a convolution in units of the mesh; 0: use neighbors", least=0)
@@ -37,7 +44,7 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The network: `gaugenet.models.segmentation.SegmentationNetwork`."""
+    """The network: `SegmentationNetwork`, `Classifier` or `FieldRegression`, as the task needs."""
 
     group: str = setting("SO(2)", "structure group: trivial, reflection, C<N>, D<N>, SO(2), O(2)")
     max_frequency: int = setting(1, "highest frequency of the hidden fields", least=0)
@@ -68,7 +75,10 @@ class TrainConfig:
     )
     warmup: float = setting(0.05, "share of all steps over which the learning rate rises", least=0, below=1)
     weight_decay: float = setting(1e-2, "decoupled weight decay (AdamW)", least=0)
-    label_smoothing: float = setting(0.1, "of the cross-entropy", least=0, below=1)
+    label_smoothing: float = setting(0.1, "classes: of the cross-entropy", least=0, below=1)
+    loss: str = setting(
+        "squared", "numbers: errors as their squares, or as absolute values", choices=("squared", "absolute")
+    )
     clip: float = setting(1.0, "largest norm of the gradient; 0: not clipped", least=0)
     amp: str = setting("off", "bf16: layers compute in bfloat16 where torch.autocast does", choices=("off", "bf16"))
     patience: int = setting(

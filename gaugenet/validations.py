@@ -11,8 +11,8 @@ from gaugenet.config import TrainConfig
 class Validations:
     """The validations until now. The earliest of several equally good ones is the best."""
 
-    best: float = -1.0
-    """Largest accuracy."""
+    best: float | None = None
+    """Largest accuracy, or smallest error with a minus; None before the first."""
     best_epoch: int = 0
     """Where it was reached."""
     waiting_since: int = 0
@@ -20,10 +20,10 @@ class Validations:
     falls: int = 0
     """Of the learning rate, by the schedule plateau."""
 
-    def after(self, epoch: int, accuracy: float, config: TrainConfig) -> Validations:
-        """With that of one more epoch."""
-        if accuracy > self.best:
-            return Validations(accuracy, epoch, epoch, self.falls)
+    def after(self, epoch: int, score: float, config: TrainConfig) -> Validations:
+        """With that of one more epoch: its accuracy, or its error with a minus."""
+        if self.best is None or score > self.best:
+            return Validations(score, epoch, epoch, self.falls)
         if epoch - self.waiting_since < config.decay_every:
             return self
         return Validations(self.best, self.best_epoch, epoch, self.falls + 1)

@@ -9,11 +9,7 @@ from typing import Any
 
 from gaugenet.visualize import new_figure
 
-_CURVES = (
-    ("train_accuracy", "training", "#4c78a8"),
-    ("validation_accuracy", "validation", "#f58518"),
-    ("test_accuracy", "test", "#e45756"),
-)
+_CURVES = (("train", "training", "#4c78a8"), ("validation", "validation", "#f58518"), ("test", "test", "#e45756"))
 
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:
@@ -62,8 +58,9 @@ def draw_curves(path: str | Path, records: Sequence[Mapping[str, Any]], title: s
     rate.tick_params(axis="y", labelsize=8, colors="#4a8f8a")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(-3, 3))
     rate.set_ylim(bottom=0)
-    for key, name, color in _CURVES:
-        x, y = _points(records, key)
+    kind = "error" if any(r.get("train_error") is not None for r in records) else "accuracy"
+    for part, name, color in _CURVES:
+        x, y = _points(records, f"{part}_{kind}")
         if x:
             marker = "o" if len(x) < max(len(records), 2) or len(x) == 1 else ""
             right.plot(
@@ -75,9 +72,9 @@ def draw_curves(path: str | Path, records: Sequence[Mapping[str, Any]], title: s
                 markersize=4,
                 label=f"{name} {100 * y[-1]:.2f} %",
             )
-    right.set_ylabel("accuracy, %")
+    right.set_ylabel("accuracy, %" if kind == "accuracy" else "relative error, %")
     if right.get_lines():
-        right.legend(fontsize=8, frameon=False, loc="lower right")
+        right.legend(fontsize=8, frameon=False, loc="lower right" if kind == "accuracy" else "upper right")
     for axes in (left, right, rate):
         axes.spines["top"].set_visible(False)
     right.spines["right"].set_visible(False)

@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(
     name="gaugenet",
-    help="Gauge-equivariant networks on surfaces: from a mesh file to a trained segmentation.",
+    help="Gauge-equivariant networks on surfaces: from mesh files to a trained network and its predictions.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -85,6 +85,10 @@ def train(
         Optional[Path],  # noqa: UP045
         typer.Argument(help="Folder with train/ and test/; left out: the generated set."),
     ] = None,
+    task: Annotated[
+        str,
+        typer.Option("--task", "-t", help="segmentation, classification, regression; left out: as the folder says."),
+    ] = "",
     config: ConfigFile = None,
     group: Annotated[
         str,
@@ -109,11 +113,12 @@ def train(
     ] = "",
     set_: Assignments = [],  # noqa: B006
 ) -> None:
-    """Train a segmentation network, on the generated set or on your own."""
+    """Train a network on the generated set or on your own: classes of vertices, faces or surfaces, or numbers there."""
     from gaugenet.cli.train import run_train
 
     run_train(
         path=path,
+        task=task,
         config_file=config,
         group=group,
         epochs=epochs,
@@ -128,10 +133,14 @@ def train(
 @app.command()
 def predict(
     weights: Annotated[Path, typer.Argument(help="model.safetensors of a run, or the folder of the run.")],
-    meshes: Annotated[list[Path], typer.Argument(metavar="MESH", help="Meshes to label.")],
+    meshes: Annotated[list[Path], typer.Argument(metavar="MESH", help="Meshes to predict on.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")] = Path("predictions"),
 ) -> None:
-    """Label the vertices (or faces) of meshes: a coloured PLY and a text file with one label per line."""
+    """Predict what a model has learned, on meshes of your own.
+
+    Labels of vertices or faces: a coloured PLY and a text file with one label per line; classes or numbers of surfaces:
+    one text file; numbers at vertices: an npz file for each mesh, and pictures.
+    """
     from gaugenet.cli.predict import run_predict
 
     run_predict(weights, meshes, out)

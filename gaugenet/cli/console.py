@@ -68,7 +68,7 @@ class TrainProgress:
 
     def start(self, model: nn.Module, first_epoch: int, epochs: int, batches: int) -> None:
         parameters = sum(p.numel() for p in model.parameters())
-        say("model", f"{getattr(model, 'hidden_type', '')} · {parameters:,} parameters")
+        say("model", f"{_hidden_type(model)} · {parameters:,} parameters")
         self.last_epoch = first_epoch - 1
         self._first, self._epochs, self._batches = first_epoch, epochs, batches
         if console.is_terminal:
@@ -84,13 +84,14 @@ class TrainProgress:
     def epoch(self, record: EpochRecord) -> None:
         self.last_epoch = record.epoch
         every = max(self._epochs // _LINES, 1)
-        if record.test_accuracy is None and record.epoch % every and record.epoch != self._epochs:
+        kind, test = record.score("test")
+        if test is None and record.epoch % every and record.epoch != self._epochs:
             return
-        validation = "" if record.validation_accuracy is None else f" · val {100 * record.validation_accuracy:5.2f} %"
-        test = "" if record.test_accuracy is None else f" · test {100 * record.test_accuracy:5.2f} %"
+        scores = [(name, record.score(part)[1]) for name, part in (("train", "train"), ("val", "validation"))]
+        shown = [f"{name} {100 * value:5.2f} %" for name, value in (*scores, ("test", test)) if value is not None]
         line = (
             f"epoch {record.epoch:>3}/{self._epochs} · loss {record.loss:.4f} · "
-            f"train {100 * record.train_accuracy:5.2f} %{validation}{test} · {record.seconds:.1f} s"
+            f"{'error · ' if kind == 'error' else ''}{' · '.join(shown)} · {record.seconds:.1f} s"
         )
         (self._bar.console if self._bar is not None else console).print(line)
 
@@ -108,5 +109,11 @@ def _bar() -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
+def _hidden_type(model: nn.Module) -> object:
+    model = getattr(model, "network", model)
+    backbone = getattr(model, "backbone", None)
+    return getattr(model, "hidden_type", "") if backbone is None else backbone.out_type
+
+
         transient=True,
     )

@@ -9,13 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.markup import escape
 from rich.table import Table
+from torch import Tensor
 
 from gaugenet.checkpoint import Checkpoint
 from gaugenet.cli.console import console, say
+from gaugenet.cli.outcomes import write_outcomes
 from gaugenet.cli.surfaces import geometry_cache, prepared_sample
+from gaugenet.data.dataset import SurfaceSample
+from gaugenet.data.surface_files import load_surface
 from gaugenet.evaluation import check_sides, check_surfaces, predict
-from gaugenet.meshes.io import load_mesh
 from gaugenet.prediction import Prediction, draw_predictions
+from gaugenet.tasks import ClassTask
 from gaugenet.training import WEIGHTS, build_model
 
 _PICTURES = 12
@@ -23,23 +27,33 @@ _PICTURES = 12
 
 
 def run_predict(weights: Path, meshes: Sequence[Path], out: Path) -> None:
-    """Label every mesh. Nothing is written before all meshes have been read and labelled."""
+    """Predict on every mesh. Nothing is written before all meshes have been read and all is predicted."""
     file = weights / WEIGHTS if weights.is_dir() else weights
     checkpoint = Checkpoint.load(file)
-    model = build_model(checkpoint.config, checkpoint.n_features, len(checkpoint.class_names))
+    task = checkpoint.task
+    model = build_model(checkpoint.config, checkpoint.n_features, task)
     checkpoint.restore(model, file)
     config = checkpoint.config
     cache = geometry_cache(config.data)
-    predictions = []
-    for path, stem in zip(meshes, _distinct_stems(meshes)):
-        mesh = load_mesh(path)
+    stems = _distinct_stems(meshes)
+    samples: list[SurfaceSample] = []
+    outputs: list[Tensor] = []
+    for path in meshes:
+        mesh = load_surface(path)
         check_sides(mesh, str(path), config.model.group, retrain=True)
         sample = prepared_sample(mesh, config.data, cache, checkpoint.label_kind)
         check_surfaces([sample], config.model.group, retrain=True)
-        (logits,) = predict(model, [sample])
-        predictions.append(
-            Prediction(stem, sample.mesh, logits.argmax(1).numpy(), sample.label_kind, len(checkpoint.class_names))
-        )
+        samples.append(sample)
+        outputs += predict(model, [sample])
+    if not isinstance(task, ClassTask) or task.of_surfaces:
+        names = [_distinct_name(meshes, i) for i in range(len(meshes))] if task.of_surfaces else stems
+        for file in write_outcomes(out, task, checkpoint.class_names, names, samples, outputs, _PICTURES):
+            say("prediction", file)
+        return
+    predictions = [
+        Prediction(stem, s.mesh, logits.argmax(1).numpy(), s.label_kind, task.n_classes)
+        for stem, s, logits in zip(stems, samples, outputs)
+    ]
     out.mkdir(parents=True, exist_ok=True)
     for path, prediction in zip(meshes, predictions):
         labels = out / f"{prediction.name}.labels.txt"
@@ -67,6 +81,12 @@ def _distinct_stems(meshes: Sequence[Path]) -> list[str]:
             stem, n = f"{path.stem}_{n}", n + 1
         stems.append(stem)
     return stems
+
+
+def _distinct_name(meshes: Sequence[Path], place: int) -> str:
+    """The name of a file; with its folders where another has the same."""
+    name = meshes[place].name
+    return name if [m.name for m in meshes].count(name) == 1 else str(meshes[place])
 
 
 def _print_legend(checkpoint: Checkpoint, counts: NDArray[np.int64]) -> None:

@@ -157,7 +157,7 @@ def _problems(options: ProfileOptions, device: torch.device, dtype: torch.dtype)
 
         file = options.model / WEIGHTS if options.model.is_dir() else options.model
         checkpoint = Checkpoint.load(file)
-        model = build_model(checkpoint.config, checkpoint.n_features, len(checkpoint.class_names))
+        model = build_model(checkpoint.config, checkpoint.n_features, checkpoint.task)
         checkpoint.restore(model, file)
         geometry, name = _geometry(options, checkpoint.config.model.group, neighborhood_of(checkpoint.config.data))
         say("model", f"{file} on {name}")

@@ -21,6 +21,7 @@ RESULTS = "seeds.json"
 """What came of all seeds, in the folder that holds a run for each."""
 
 _SCORES = {"accuracy": "accuracy", "mean_iou": "mean class IoU", "mean_mesh_accuracy": "mean per surface"}
+_ERRORS = {"error": "relative error"}
 
 Run = Callable[[Config, Path, ResumeState | None], None]
 """Trains in a folder until the summary is there."""
@@ -71,11 +72,12 @@ def _conclude(folder: Path, summaries: dict[int, dict[str, Any]]) -> None:
     if any(test is None for test in tests.values()):
         say("seeds", "there is no test/ folder, so there is nothing to compare")
         return
-    spreads: dict[str, Spread] = {name: spread_of([test[name] for test in tests.values()]) for name in _SCORES}
-    table = Table("seed", *_SCORES.values(), box=None, pad_edge=False, header_style="cyan")
+    scores = _ERRORS if all("error" in test for test in tests.values()) else _SCORES
+    spreads: dict[str, Spread] = {name: spread_of([test[name] for test in tests.values()]) for name in scores}
+    table = Table("seed", *scores.values(), box=None, pad_edge=False, header_style="cyan")
     for seed, test in tests.items():
-        table.add_row(str(seed), *(f"{100 * test[name]:.2f} %" for name in _SCORES))
-    table.add_row("all", *(spreads[name].percent() for name in _SCORES))
+        table.add_row(str(seed), *(f"{100 * test[name]:.2f} %" for name in scores))
+    table.add_row("all", *(spreads[name].percent() for name in scores))
     console.print(table)
     results = {
         "seeds": {seed: {**test, "seconds": summaries[seed]["seconds"]} for seed, test in tests.items()},

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from gaugenet.cli.console import say, steps
-from gaugenet.config import EMBEDDED, AugmentConfig, DataConfig
+from gaugenet.config import AUTO, EMBEDDED, AugmentConfig, DataConfig
 from gaugenet.data.articulated import ArticulatedDataset
 from gaugenet.data.augmentation import Augmentation, changes_surface, without_effect
 from gaugenet.data.background import BackgroundPreparation, PendingSurfaces
 from gaugenet.data.dataset import Plan, SurfaceDataset, SurfaceSample, prepare, prepare_mesh
 from gaugenet.data.features import FeatureSpec
-from gaugenet.data.folder import FolderDataset
+from gaugenet.data.folders import open_folder
 from gaugenet.data.labelled import LabelKind, LabelledMesh
 from gaugenet.data.parallel import available_cores
+from gaugenet.data.quantities import Quantities
+from gaugenet.data.regression import RegressionFolder
 from gaugenet.evaluation import check_sides, check_surfaces
 from gaugenet.meshes.cache import GeometryCache
 from gaugenet.meshes.mesh import TriangleMesh
@@ -26,15 +28,21 @@ from gaugenet.training import SurfaceData, shuffled
 
 
 def dataset_of(config: DataConfig) -> SurfaceDataset:
-    """The labelled meshes that the settings name; their surfaces are read later."""
+    """The surfaces with labels or numbers that the settings name; they are read later.
+
+    Raises:
+        DatasetError: the folder holds nothing to learn, or not what `config.task` wants.
+    """
     if config.path == EMBEDDED:
+        if config.task not in (AUTO, "segmentation") or config.targets:
+            raise ValueError("the generated set has labels of vertices only: give a folder of your own for other tasks")
         return ArticulatedDataset(
             n_train=config.train_meshes,
             n_test=config.test_meshes,
             n_vertices=config.vertices,
             seed=config.seed,
         )
-    return FolderDataset(config.path)
+    return open_folder(config.path, config.task, targets=config.targets, normal_part=config.normal_part)
 
 
 def neighborhood_of(config: DataConfig) -> Neighborhood:
@@ -70,16 +78,14 @@ def prepared_data(config: DataConfig, group: str, augment: AugmentConfig | None 
     """
     spec = FeatureSpec.parse(config.features)
     dataset = dataset_of(config)
-    if dataset.label_kind == "surface":
-        raise ValueError(
-            f"{config.path}: a class per surface is not learned by this command, which labels vertices and faces; "
-            "train gaugenet.Classifier in a script, on gaugenet.data.dataset.prepare(FolderDataset(...))"
-        )
+    quantities = dataset.quantities if isinstance(dataset, RegressionFolder) else None
     splits = [s for s in ("train", "val", "test") if s in dataset.splits]
     sizes = ", ".join(f"{dataset.size(s)} {s}" for s in splits)
-    say("data", f"{dataset.name}: {sizes} surfaces, {dataset.n_classes} classes per {dataset.label_kind}")
+    what = f"{dataset.n_classes} classes" if quantities is None else ", ".join(quantities.names)
+    say("data", f"{dataset.name}: {sizes} surfaces, {what} per {dataset.label_kind}")
     say("features", f"{spec.describe()}: in brackets what changes them")
     cache = geometry_cache(config)
+    augmentation = _augmentation(config, augment, cache, quantities)
     if config.background:
         samples = _pending(config, group, dataset, splits)
     else:
@@ -90,7 +96,8 @@ def prepared_data(config: DataConfig, group: str, augment: AugmentConfig | None 
         dataset.class_names,
         dataset.class_values,
         samples.get("val", []),
-        augment=_augmentation(config, augment, cache),
+        augment=augmentation,
+        quantities=quantities,
     ).set_aside(config.validation, config.seed)
     if config.validation:
         say("validation", f"{len(data.validation)} of {len(samples['train'])} training surfaces are set aside")
@@ -150,7 +157,14 @@ def start_background(data: SurfaceData, seed: int) -> BackgroundPreparation | No
     return data.train.preparation
 
 
-def _augmentation(config: DataConfig, augment: AugmentConfig | None, cache: GeometryCache) -> Augmentation | None:
+def _augmentation(
+    config: DataConfig, augment: AugmentConfig | None, cache: GeometryCache, quantities: Quantities | None
+) -> Augmentation | None:
+    if augment is not None and quantities is not None and changes_surface(augment):
+        raise ValueError(
+            "augment: what scale, stretch, noise and remesh do to the numbers to be predicted depends on what these "
+            "mean; leave all but rotation at 0"
+        )
     if augment is None or not (changes_surface(augment) or augment.rotation != "off"):
         return None
     features = FeatureSpec.parse(config.features)

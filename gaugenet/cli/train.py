@@ -12,12 +12,14 @@ import torch
 from gaugenet.checkpoint import ResumeState
 from gaugenet.cli import InterruptedRunError
 from gaugenet.cli.console import TrainProgress, console, load_config, say
+from gaugenet.cli.outcomes import write_outcomes
 from gaugenet.cli.seeds import run_seeds
 from gaugenet.cli.surfaces import prepared_data, start_background
 from gaugenet.config import EMBEDDED, Config
 from gaugenet.evaluation import predict
 from gaugenet.kernels.dispatch import explain
 from gaugenet.prediction import Prediction, draw_predictions
+from gaugenet.tasks import ClassTask
 from gaugenet.training import (
     RESUME,
     SUMMARY,
@@ -40,6 +42,7 @@ _PICTURES = 4
 def run_train(
     *,
     path: Path | None,
+    task: str,
     config_file: Path | None,
     group: str,
     epochs: int | None,
@@ -53,6 +56,8 @@ def run_train(
     options = list(assignments)
     if path is not None:
         options.append(f"data.path={path}")
+    if task:
+        options.append(f"data.task={task}")
     if group:
         options.append(f"model.group={group}")
     if epochs is not None:
@@ -174,12 +179,19 @@ def _new_folder(config: Config, out: Path | None, overwrite: bool) -> Path:
 
 
 def _write_pictures(config: Config, result: TrainResult, data: SurfaceData, folder: Path) -> list[Path]:
-    """Coloured PLY files of the first test surfaces, and one PNG of them all."""
+    """Coloured PLY files of the first test surfaces, and one PNG of them all; for other tasks: `write_outcomes`."""
     target = folder / "predictions"
+    device = device_of(config.train.device)
+    if not isinstance(data.task, ClassTask) or data.task.of_surfaces:
+        some = data.test or data.train
+        some = some if data.task.of_surfaces else some[:_PICTURES]
+        names = [s.path.name if s.path is not None and data.task.of_surfaces else s.name for s in some]
+        outputs = list(predict(result.model, some, device=device))
+        return write_outcomes(target, data.task, data.class_names, names, some, outputs, _PICTURES)
     target.mkdir(parents=True, exist_ok=True)
     predictions, titles, written = [], [], []
     shown = (data.test or data.train)[:_PICTURES]
-    for sample, logits in zip(shown, predict(result.model, shown, device=device_of(config.train.device))):
+    for sample, logits in zip(shown, predict(result.model, shown, device=device)):
         classes = logits.argmax(1)
         prediction = Prediction(sample.name, sample.mesh, classes.numpy(), sample.label_kind, data.n_classes)
         known = sample.labels >= 0
@@ -206,8 +218,10 @@ def _summary(config: Config, data: SurfaceData, result: TrainResult, pictures: S
         say("test", result.test)
     gauge = result.gauge
     say("new gauge", f"{gauge.metrics} with a random element of {config.model.group} at every vertex")
-    say("", f"{gauge.changed} of {gauge.total:,} predictions changed")
-    say("equivariance", f"largest difference of logits {gauge.error:.1e}, relative (float32)")
+    if gauge.changed is not None:
+        say("", f"{gauge.changed} of {gauge.total:,} predictions changed")
+    what = "logits" if gauge.changed is not None else "predictions, turned with the frames,"
+    say("equivariance", f"largest difference of {what} {gauge.error:.1e}, relative (float32)")
     if result.best_epoch is not None:
         say("best", f"epoch {result.best_epoch} of {result.epochs} by validation: its weights were kept")
     say("time", f"{result.seconds:.1f} s for {result.epochs} epochs")

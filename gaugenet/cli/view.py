@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from gaugenet.cli.console import say
-from gaugenet.config import Config, DataConfig
+from gaugenet.config import DataConfig
 from gaugenet.data.label_files import label_kinds
 from gaugenet.data.labelled import LabelKind, LabelledMesh
 from gaugenet.data.layouts import source_beside
 from gaugenet.data.surface_files import load_surface
 from gaugenet.meshes.mesh import TriangleMesh
+
+if TYPE_CHECKING:
+    from gaugenet.data.dataset import SurfaceSample
+    from gaugenet.tasks import Task
 
 _SURFACES = 3
 """Surfaces of a run that are drawn."""
@@ -81,8 +86,10 @@ def draw_run(run: Path, out: Path | None, up: str) -> dict[str, Path]:
     Raises:
         ValueError: it is no folder of a run.
     """
+    from gaugenet.predicted_numbers import PredictedNumbers, draw_numbers
+    from gaugenet.tasks import ClassTask, NumberTask
     from gaugenet.visualize_training import draw_curves, read_log
-    from gaugenet.visualize_values import draw_comparisons
+    from gaugenet.visualize_values import Comparison, draw_comparisons
 
     if not (run / "log.jsonl").is_file():
         raise ValueError(f"{run}: there is no log.jsonl in it; give a mesh, or the folder of a run (gaugenet train)")
@@ -91,10 +98,23 @@ def draw_run(run: Path, out: Path | None, up: str) -> dict[str, Path]:
     curves = comparisons.with_name("curves.png")
     draw_curves(curves, read_log(run / "log.jsonl"), run.resolve().name)
     pictures = {"Training": curves}
-    found, n_classes = _predicted(run)
-    if found:
-        draw_comparisons(comparisons, found, n_classes, up=up)
+    task, found = _predicted(run)
+    if isinstance(task, ClassTask) and found:
+        draw_comparisons(
+            comparisons,
+            [
+                Comparison(s.name, s.mesh.vertices, s.mesh.faces, s.labels.numpy(), out.argmax(1).numpy())
+                for s, out in found
+                if s.mesh.vertices is not None
+            ],
+            task.n_classes,
+            up=up,
+        )
         pictures["Predictions on test surfaces"] = comparisons
+    elif isinstance(task, NumberTask) and found:
+        numbers = [PredictedNumbers.of(s.name, s, out, task.quantities) for s, out in found]
+        for file in draw_numbers(comparisons.parent, numbers, up):
+            pictures[f"Predictions on test surfaces: {file.stem}"] = file
     return pictures
 
 
@@ -110,34 +130,32 @@ def run_report(run: Path, out: Path | None, up: str) -> None:
     say("report", write_report(run, pictures, out))
 
 
-def _predicted(run: Path) -> tuple[list[Any], int]:
-    """The first test surfaces of a run (training surfaces where there are none) with labels and predictions."""
+def _predicted(run: Path) -> tuple[Task, list[tuple[SurfaceSample, Tensor]]]:
+    """The task of a run; the first test surfaces (training surfaces where there are none) that can be drawn, each with
+    the output of the network. None of a task whose output has no place on them."""
     from gaugenet.checkpoint import Checkpoint
     from gaugenet.cli.surfaces import dataset_of, geometry_cache, prepared_sample
     from gaugenet.evaluation import predict
     from gaugenet.training import WEIGHTS, build_model
-    from gaugenet.visualize_values import Comparison
 
     file = run / WEIGHTS
     checkpoint = Checkpoint.load(file)
-    if checkpoint.label_kind == "surface":
-        return [], len(checkpoint.class_names)
-    config: Config = checkpoint.config
+    config, task = checkpoint.config, checkpoint.task
+    if task.of_surfaces:
+        return task, []
     dataset = dataset_of(config.data)
     split = "test" if dataset.size("test") else "train"
-    surfaces: list[LabelledMesh] = [s for s in islice(dataset.meshes(split), _SURFACES) if s.mesh.vertices is not None]
-    if not surfaces:
-        return [], len(checkpoint.class_names)
+    surfaces = [s for s in islice(dataset.meshes(split), _SURFACES) if s.mesh.vertices is not None]
     cache = geometry_cache(config.data)
-    samples = [prepared_sample(s.mesh, config.data, cache, checkpoint.label_kind) for s in surfaces]
-    model = build_model(config, checkpoint.n_features, len(checkpoint.class_names))
-    checkpoint.restore(model, file)
-    found = [
-        Comparison(s.name, s.mesh.vertices, s.mesh.faces, s.labels, logits.argmax(1).numpy())
-        for s, logits in zip(surfaces, predict(model, samples))
-        if s.mesh.vertices is not None
+    samples = [
+        prepared_sample(s.mesh, config.data, cache, checkpoint.label_kind).replace(
+            name=s.name, labels=torch.from_numpy(s.labels), targets=s.targets
+        )
+        for s in surfaces
     ]
-    return found, len(checkpoint.class_names)
+    model = build_model(config, checkpoint.n_features, task)
+    checkpoint.restore(model, file)
+    return task, list(zip(samples, predict(model, samples)))
 
 
 def _draw_mesh(file: Path, mesh: TriangleMesh, path: Path, options: ViewOptions, up: str) -> None:

@@ -103,19 +103,21 @@ def variant(sample: SurfaceSample, config: AugmentConfig, number: int) -> Labell
     """The changed copy of a surface with that number: remeshed, then noised, stretched and scaled.
 
     Raises:
-        ValueError: the surface has edge lengths only, or something else than labels at vertices or faces.
+        ValueError: the surface has edge lengths only, or numbers to be predicted.
     """
     mesh = sample.mesh
     if mesh.vertices is None:
         raise ValueError(f"{sample.name}: it has edge lengths only, so it cannot be changed; leave [augment] out")
-    if sample.targets is not None or sample.label_kind == "surface":
+    if sample.targets is not None:
         raise ValueError(
-            f"{sample.name}: only surfaces with labels at vertices or faces can be changed; leave all of [augment] out "
-            "but rotation"
+            f"{sample.name}: what becomes of numbers on a changed surface depends on what they mean; leave all of "
+            "[augment] out but rotation"
         )
     rng = np.random.default_rng([zlib.crc32(sample.name.encode()), number])
     points, faces, labels = mesh.vertices, mesh.faces, sample.labels.numpy()
-    if config.remesh:
+    if config.remesh and sample.label_kind == "surface":
+        points, faces, _ = remeshed(points, faces, np.zeros(len(points), np.int64), "vertex", config.remesh, rng)
+    elif config.remesh:
         points, faces, labels = remeshed(points, faces, labels, sample.label_kind, config.remesh, rng)
     edge = float(np.linalg.norm(points[faces[:, 0]] - points[faces[:, 1]], axis=1).mean())
     points = points + config.noise * edge * rng.standard_normal(points.shape)

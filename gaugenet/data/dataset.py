@@ -21,6 +21,7 @@ from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood
 
 if TYPE_CHECKING:
+    from gaugenet.data.quantities import SurfaceTargets
     from gaugenet.data.targets import VertexTargets
     from gaugenet.meshes.precompute import Mode
 
@@ -44,8 +45,8 @@ class SurfaceSample:
     mesh: TriangleMesh
     """With the way back to the vertices and faces of the file."""
     path: Path | None = None
-    targets: VertexTargets | None = None
-    """What a regression predicts; `VertexTargets.coefficients` gives it in the frames of `geometry`."""
+    targets: VertexTargets | SurfaceTargets | None = None
+    """What a regression predicts; its `coefficients` are in the frames of `geometry`."""
 
     def replace(self, **changes: Any) -> SurfaceSample:
         """A copy with some fields changed."""

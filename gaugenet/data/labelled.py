@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gaugenet.meshes.mesh import TriangleMesh
 
 if TYPE_CHECKING:
+    from gaugenet.data.quantities import SurfaceTargets
     from gaugenet.data.targets import VertexTargets
 
 LabelKind = Literal["vertex", "face", "surface"]
@@ -33,8 +34,8 @@ class LabelledMesh:
     """[V_file] or [F_file], the same for the file's own vertices or triangles; or [1]."""
     label_kind: LabelKind
     path: Path | None = None
-    targets: VertexTargets | None = None
-    """Numbers to be predicted at the vertices instead of classes (`gaugenet.data.regression`)."""
+    targets: VertexTargets | SurfaceTargets | None = None
+    """Numbers to be predicted instead of classes (`gaugenet.data.regression`)."""
 
     @classmethod
     def from_file_labels(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gaugenet.data.freesurfer import is_surface, read_morphometry
 from gaugenet.data.label_files import VTK_SUFFIXES, DatasetError
+from gaugenet.data.quantities import Quantities
 from gaugenet.data.surface_files import load_surface
 from gaugenet.data.vtk import read_vtk
 from gaugenet.field_type import FieldType
@@ -62,8 +63,21 @@ class VertexTargets:
     @property
     def n_vertices(self) -> int:
         """V."""
-        """V"""
         return len(self.scalars)
+
+    @property
+    def quantities(self) -> Quantities:
+        """What they are."""
+        return Quantities(self.scalar_names, self.vector_names, self.normal_part)
+
+    @property
+    def n_known(self) -> int:
+        """Vertices of which nothing is NaN."""
+        return int((~(np.isnan(self.scalars).any(1) | np.isnan(self.vectors).any((1, 2)))).sum())
+
+    def unknown(self) -> VertexTargets:
+        """The same quantities, of which nothing is known: NaN."""
+        return replace(self, scalars=np.full_like(self.scalars, np.nan), vectors=np.full_like(self.vectors, np.nan))
 
     def field_type(self, group: StructureGroup | str) -> FieldType:
         """The type of `coefficients`, e.g. ``SO(2): 2x0 + 1x0 + 1x1`` for two scalars and a vector.
@@ -111,18 +125,12 @@ class VertexTargets:
         Raises:
             ValueError: the shape is not that of `coefficients`, or there are no frames in space.
         """
-        a, b = self.scalars.shape[1], self.vectors.shape[1]
-        width = a + b * (3 if self.normal_part else 2)
-        if geometry.frame is None or coefficients.shape != (geometry.n_vertices, width):
+        if geometry.frame is None or coefficients.shape != (geometry.n_vertices, self.quantities.n_columns):
             raise ValueError(
-                f"expected coefficients [{geometry.n_vertices}, {width}] and frames in space, got "
+                f"expected coefficients [{geometry.n_vertices}, {self.quantities.n_columns}] and frames in space, got "
                 f"{list(coefficients.shape)}"
             )
-        parts = coefficients[:, a:].reshape(len(coefficients), -1, b)
-        frame = geometry.frame.to(coefficients)
-        if self.normal_part:
-            frame = frame[:, [2, 0, 1]]
-        return torch.einsum("vkb,vkc->vbc", parts, frame[:, : parts.shape[1]])
+        return self.quantities.in_space(coefficients, geometry)[1]
 
 
 def read_targets(
@@ -131,6 +139,7 @@ def read_targets(
     *,
     scalars: Sequence[str] | None = None,
     vectors: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
     normal_part: bool = True,
 ) -> VertexTargets:
     """Targets of a mesh: arrays of an npz file, point data of a VTK file, FreeSurfer's maps, or a file beside it.
@@ -143,13 +152,15 @@ def read_targets(
         mesh_file: the file of the surface.
         mesh: read from it; None to read it.
         scalars, vectors: names of the arrays; three columns are one vector unless their name is among the scalars.
+        names: of more arrays, vectors where they have three columns.
         normal_part: see `VertexTargets.normal_part`.
 
     Raises:
         DatasetError: there is no such array, or it has not one row per vertex of the file, or is not finite.
     """
     mesh = load_surface(mesh_file) if mesh is None else mesh
-    wanted = None if scalars is None and vectors is None else [*(scalars or ()), *(vectors or ())]
+    given = [*(names or ()), *(scalars or ()), *(vectors or ())]
+    wanted = None if scalars is None and vectors is None and names is None else list(dict.fromkeys(given))
     arrays = _arrays(mesh_file, wanted)
     as_scalars = set(scalars or ())
     found: dict[str, list[tuple[str, Floats]]] = {"scalar": [], "vector": []}
@@ -168,8 +179,8 @@ def read_targets(
             raise DatasetError(source, problem, "a vector has three columns, its coordinates in space")
         else:
             columns = on_mesh.reshape(len(on_mesh), -1)
-            names = [name] if columns.shape[1] == 1 else [f"{name}_{i}" for i in range(columns.shape[1])]
-            found["scalar"] += list(zip(names, columns.T))
+            of_columns = [name] if columns.shape[1] == 1 else [f"{name}_{i}" for i in range(columns.shape[1])]
+            found["scalar"] += list(zip(of_columns, columns.T))
     n = mesh.n_vertices
     return VertexTargets(
         np.stack([v for _, v in found["scalar"]], 1) if found["scalar"] else np.empty((n, 0)),

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
@@ -52,6 +53,7 @@ class ResidualBackbone(nn.Module):
         in_type: field type of the input.
         width, max_frequency: of the hidden field type, see `hidden_type`.
         blocks: number of residual blocks.
+        checkpointing: keep nothing of the inside of a block for the backward pass, but compute it again.
         normalization, nonlinearity, n_radial, max_harmonic, n_samples: see `ResidualBlock`.
         generator: for the initial weights.
     """
@@ -63,12 +65,13 @@ class ResidualBackbone(nn.Module):
         width: int = 32,
         max_frequency: int = 2,
         blocks: int = 6,
+        checkpointing: bool = False,
         generator: torch.Generator | None = None,
         **block: Any,
     ) -> None:
         super().__init__()
         check_positive(width=width, blocks=blocks)
-        self.in_type = in_type
+        self.in_type, self.checkpointing = in_type, checkpointing
         self.out_type = hidden_type(in_type.group, width, max_frequency, block.get("nonlinearity", "gated"))
         self.embed = SelfInteraction(in_type, self.out_type, generator=generator)
         self.blocks = nn.ModuleList(ResidualBlock(self.out_type, generator=generator, **block) for _ in range(blocks))
@@ -78,7 +81,10 @@ class ResidualBackbone(nn.Module):
         geometry = finest(surface)
         x = self.embed(x)
         for block in self.blocks:
-            x = block(x, geometry)
+            if self.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(block, x, geometry, use_reentrant=False)
+            else:
+                x = block(x, geometry)
         return x
 
 

@@ -46,6 +46,7 @@ def save_weights(folder: Path, data: SurfaceData, state: ResumeState) -> None:
     Checkpoint(
         weights=state.best or state.weights,
         config=state.config,
+        quantities=data.quantities,
         class_names=data.class_names,
         label_values=data.label_values,
         label_kind=data.label_kind,

@@ -13,6 +13,8 @@ from torch import Tensor
 from gaugenet.checkpoint import ResumeState, restore_weights
 from gaugenet.config import Config
 from gaugenet.evaluation import check_gauge, check_surfaces, evaluate
+from gaugenet.models.field_regression import Scaled
+from gaugenet.tasks import NumberTask
 from gaugenet.training import files
 from gaugenet.training.device import device_of, use_threads
 from gaugenet.training.network import build_model
@@ -69,14 +71,17 @@ class _Run:
         self.config, self.data, self.folder, self.world = config, data, folder, world
         self.progress = progress if world.is_first else Silent()
         use_threads(t, data.described)
-        if not any(bool((s.labels >= 0).any()) for s in data.described):
-            raise ValueError("no vertex or face of the training surfaces has a label; check the label files")
+        if not any(data.task.counted(s) for s in data.described):
+            raise ValueError("nothing on the training surfaces has a label or number to learn; check their files")
         check_validation(t, len(data.validation))
         if t.tensorboard:
             check_tensorboard()
         check_surfaces(data.ready or [], config.model.group)
         seed_all(number_of("start", t.seed))
-        self.model = build_model(config, data.n_features, data.n_classes).to(world.device)
+        self.model = build_model(config, data.n_features, data.task)
+        if isinstance(data.task, NumberTask) and isinstance(self.model, Scaled):
+            self.model.set_scale(*data.task.scales(data.described))
+        self.model.to(world.device)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=t.lr, weight_decay=t.weight_decay)
         self.epoch, self.done, self.totals = 0, 0, Totals()
         """Whole epochs; steps of the one after them, and what they summed up to."""
@@ -85,7 +90,7 @@ class _Run:
         self.began, self.spent, self.epoch_spent = time.perf_counter(), 0.0, 0.0
         if resume is not None:
             self._take_up(resume)
-        self.stepper = Stepper(self.model, self.optimizer, t, world)
+        self.stepper = Stepper(self.model, self.optimizer, t, world, data.task)
         self.steps = steps_per_epoch(len(data.train), t, world)
         self.remember = False
 
@@ -117,14 +122,14 @@ class _Run:
             self.events.close()
         if self.best:
             restore_weights(self.model, self.best)
-        data, device, n = self.data, self.world.device, self.data.n_classes
+        data, device, task = self.data, self.world.device, self.data.task
         result = TrainResult(
-            test=evaluate(self.model, data.test, n, device=device, world=self.world) if data.test else None,
+            test=evaluate(self.model, data.test, task, device=device, world=self.world) if data.test else None,
             gauge=check_gauge(
                 self.model,
                 data.test or data.train,
                 self.config.model.group,
-                n,
+                task,
                 seed=t.seed % 2**63,
                 device=device,
             ),
@@ -159,7 +164,8 @@ class _Run:
                 saved = now
         validation, test = self._validate(epoch)
         seconds = self.epoch_spent + time.perf_counter() - began
-        record = EpochRecord(epoch, self.totals.mean_loss, self.totals.accuracy, test, lr, seconds, validation)
+        scores = {"train": self.data.task.score(self.totals.mean_seen), "validation": validation, "test": test}
+        record = EpochRecord.of(epoch, self.totals.mean_loss, lr, seconds, scores, self.data.task)
         self.epoch, self.done, self.totals, self.epoch_spent = epoch, 0, Totals(), 0.0
         if self.world.is_first:
             files.save_epoch(self.folder, self.data, record, self._state())
@@ -179,7 +185,7 @@ class _Run:
             yield one.place, [self.data.learned(i, epoch, self.config.train.seed) for i in one.surfaces]
         if not rounds:
             # all processes must take part in a step: this one with a surface whose labels do not count
-            yield 0, [surfaces[0].replace(labels=torch.full_like(surfaces[0].labels, -100))]
+            yield 0, [self.data.task.without_truth(surfaces[0])]
 
     def _is_due(self, seconds: float) -> bool:
         t = self.config.train
@@ -188,28 +194,25 @@ class _Run:
         return 0 < t.save_seconds <= seconds
 
     def _validate(self, epoch: int) -> tuple[float | None, float | None]:
-        """Accuracy on the validation and on the test surfaces, where it is time for them. Draws no random number."""
+        """Scores on the validation and on the test surfaces, where it is time for them. Draws no random number."""
         t = self.config.train
         due = epoch % t.test_every == 0 or epoch == t.epochs
         validation = test = None
         if self.data.validation and (due or needs_validation(t)):
-            validation = self._accuracy(self.data.validation)
-            self.validations = self.validations.after(epoch, validation, t)
+            validation = self._score(self.data.validation)
+            self.validations = self.validations.after(epoch, self.data.task.better(validation), t)
             if t.patience and self.validations.best_epoch == epoch:
                 self.best = {name: weight.detach().cpu().clone() for name, weight in self.model.state_dict().items()}
         if self.data.test and due:
-            test = self._accuracy(self.data.test)
+            test = self._score(self.data.test)
         return validation, test
 
-    def _accuracy(self, surfaces: Sequence[SurfaceSample]) -> float:
-        return evaluate(
-            self.model,
-            surfaces,
-            self.data.n_classes,
-            device=self.world.device,
-            remember=self.remember,
-            world=self.world,
-        ).accuracy
+    def _score(self, surfaces: Sequence[SurfaceSample]) -> float:
+        task = self.data.task
+        scores = evaluate(
+            self.model, surfaces, task, device=self.world.device, remember=self.remember, world=self.world
+        )
+        return task.score_of(scores)
 
     @property
     def _seconds(self) -> float:
@@ -221,7 +224,7 @@ class _Run:
             optimizer=self.optimizer.state_dict(),
             epoch=self.epoch,
             done=self.done,
-            totals=(self.totals.loss, self.totals.right, self.totals.counted),
+            totals=(self.totals.loss, self.totals.seen, self.totals.counted),
             config=self.config,
             validations=self.validations,
             best=self.best,

@@ -13,6 +13,7 @@ from torch import nn
 
 from gaugenet.config import TrainConfig
 from gaugenet.evaluation import Batch
+from gaugenet.tasks import Task
 from gaugenet.training.order import number_of, seed_all
 from gaugenet.world import World
 
@@ -25,7 +26,8 @@ class Totals:
     """Sums over the labelled elements of an epoch until now, of all processes."""
 
     loss: float = 0.0
-    right: float = 0.0
+    seen: float = 0.0
+    """Elements that were right, or squared errors: what `Task.score` is about."""
     counted: float = 0.0
 
     @property
@@ -33,22 +35,30 @@ class Totals:
         return self.loss / max(self.counted, 1.0)
 
     @property
-    def accuracy(self) -> float:
-        return self.right / max(self.counted, 1.0)
+    def mean_seen(self) -> float:
+        return self.seen / max(self.counted, 1.0)
 
 
 class Stepper:
     """Takes steps with the gradient of the mean over all labelled elements of a step:
 
-        loss = (1/N) Σ_{processes} Σ_{rounds} Σ_{labelled elements} cross-entropy
+        loss = (1/N) Σ_{processes} Σ_{rounds} Σ_{labelled elements} ℓ
 
-    N counts the labelled elements of all rounds of all processes, so the result does not depend on how surfaces are
-    dealt out to rounds and processes, but for rounding. Every round sets the generators from its seed, epoch and place:
-    dropout does not depend on it either, and a resumed run needs no state of them.
+    ℓ is what the task says (`Task.loss`): cross-entropy, or errors of numbers. N counts the labelled elements of all
+    rounds of all processes, so the result does not depend on how surfaces are dealt out to rounds and processes, but
+    for rounding. Every round sets the generators from its seed, epoch and place: dropout does not depend on it either,
+    and a resumed run needs no state of them.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, config: TrainConfig, world: World) -> None:
-        self.model, self.optimizer, self.config, self.world = model, optimizer, config, world
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        config: TrainConfig,
+        world: World,
+        task: Task,
+    ) -> None:
+        self.model, self.optimizer, self.config, self.world, self.task = model, optimizer, config, world, task
         self._parallel = None
         if world.size > 1:
             # sums gradients while the backward pass goes on; buffers are those of the first process
@@ -71,40 +81,39 @@ class Stepper:
         Raises:
             FloatingPointError: loss or gradient is not finite.
         """
-        (n,) = self.world.sum([sum(int((s.labels >= 0).sum()) for _, surfaces in rounds for s in surfaces)])
+        (n,) = self.world.sum([sum(self.task.counted(s) for _, surfaces in rounds for s in surfaces)])
         if n == 0:
             return
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
-        loss = right = 0.0
+        loss = seen = 0.0
         for i, (place, surfaces) in enumerate(rounds):
             is_last = i == len(rounds) - 1
-            batch = Batch.of(surfaces, self.world.device, remember=remember)
+            batch = Batch.of(surfaces, self.world.device, task=self.task, remember=remember)
             seed_all(number_of("round", self.config.seed, epoch, place))
             with self._together(is_last):
-                round_loss, round_right = self._round(batch, n)
-            loss, right = loss + round_loss, right + round_right
+                round_loss, round_seen = self._round(batch, n)
+            loss, seen = loss + round_loss, seen + round_seen
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip or math.inf).item()
-        loss, right = self.world.sum([loss, right])
+        loss, seen = self.world.sum([loss, seen])
         if not math.isfinite(loss) or not math.isfinite(norm):
             samples = [s for _, surfaces in rounds for s in surfaces]
             raise FloatingPointError(_why_not_finite(math.isfinite(loss), samples, epoch, lr))
         self.optimizer.step()
-        totals.loss, totals.right, totals.counted = totals.loss + loss, totals.right + right, totals.counted + n
+        totals.loss, totals.seen, totals.counted = totals.loss + loss, totals.seen + seen, totals.counted + n
 
     def _round(self, batch: Batch, n: float) -> tuple[float, float]:
-        """Sum of the loss and number of right elements; leaves the gradient of its share."""
+        """The two sums of `Task.loss`; leaves the gradient of its share."""
         network = self._parallel or self.model
         with torch.autocast(self.world.device.type, torch.bfloat16, enabled=self.config.amp == "bf16"):
-            logits = network(batch.features, batch.geometry, batch.faces)
-        logits = logits.float() if self.config.amp == "bf16" else logits
-        loss = nn.functional.cross_entropy(
-            logits, batch.labels, label_smoothing=self.config.label_smoothing, reduction="sum"
-        )
+            output = network(*batch.inputs)
+        output = output.float() if self.config.amp == "bf16" else output
+        assert batch.truth is not None
+        loss, seen = self.task.loss(self.model, output, batch.truth, self.config)
         # gradients are averaged over the processes
         torch.autograd.backward(loss * (self.world.size / n))
-        return loss.item(), int((logits.argmax(1) == batch.labels).sum())
+        return loss.item(), seen
 
     def _together(self, is_last: bool) -> AbstractContextManager[None]:
         if self._parallel is None or is_last:

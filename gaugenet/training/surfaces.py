@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from gaugenet.data.background import PendingSurfaces
+from gaugenet.tasks import ClassTask, NumberTask, Task
 
 if TYPE_CHECKING:
     from gaugenet.data.augmentation import Augmentation
     from gaugenet.data.dataset import SurfaceSample
     from gaugenet.data.labelled import LabelKind, LabelledMesh
+    from gaugenet.data.quantities import Quantities
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +24,21 @@ class SurfaceData:
 
     train: Sequence[SurfaceSample]
     test: Sequence[SurfaceSample]
-    class_names: tuple[str, ...]
-    label_values: tuple[int, ...]
+    class_names: tuple[str, ...] = ()
+    label_values: tuple[int, ...] = ()
     """The value in the user's label files of each class."""
     validation: Sequence[SurfaceSample] = ()
     augment: Augmentation | None = None
     """What happens to training surfaces whenever they are learned from."""
+    quantities: Quantities | None = None
+    """What is predicted instead of classes."""
+
+    @property
+    def task(self) -> Task:
+        """What is learned."""
+        if self.quantities is not None:
+            return NumberTask(self.quantities)
+        return ClassTask(self.n_classes, self.label_kind)
 
     @property
     def n_classes(self) -> int:
@@ -44,7 +55,7 @@ class SurfaceData:
 
     @property
     def label_kind(self) -> LabelKind:
-        return self.train[0].label_kind
+        return self.described[0].label_kind
 
     @property
     def described(self) -> Sequence[SurfaceSample | LabelledMesh]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gaugenet.training.records import EpochRecord
+from gaugenet.training.records import PARTS, EpochRecord
 
 FOLDER = "tensorboard"
 """Its name in the folder of a run."""
@@ -28,9 +28,7 @@ class Events:
         """One epoch, written at once."""
         for name, value in (
             ("loss", record.loss),
-            ("accuracy/train", record.train_accuracy),
-            ("accuracy/validation", record.validation_accuracy),
-            ("accuracy/test", record.test_accuracy),
+            *(("/".join((kind, part)), value) for part in PARTS for kind, value in [record.score(part)]),
             ("lr", record.lr),
             ("seconds", record.seconds),
         ):

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from gaugenet.tasks import ClassTask
 from gaugenet.training import World, build_model
 from gaugenet.training.step import Stepper, Totals
 
@@ -12,7 +13,7 @@ from gaugenet.training.step import Stepper, Totals
 def gradients(config, rounds, model):
     """Gradients of one step, and its totals."""
     model = copy.deepcopy(model)
-    stepper = Stepper(model, torch.optim.SGD(model.parameters()), config.train, World())
+    stepper = Stepper(model, torch.optim.SGD(model.parameters()), config.train, World(), ClassTask(3))
     totals = Totals()
     stepper.step(list(enumerate(rounds)), 0.0, 1, totals, remember=False)
     return {name: p.grad for name, p in model.named_parameters()}, totals
@@ -39,7 +40,7 @@ def test_rounds_give_the_gradient_of_one_batch(config, uneven):
     apart, same = gradients(config, [[s] for s in uneven], model)
     assert distance(together, apart) < 1e-5
     assert totals.counted == same.counted == sum(int((s.labels >= 0).sum()) for s in uneven)
-    assert totals.right == same.right
+    assert totals.seen == same.seen
     assert totals.mean_loss == pytest.approx(same.mean_loss, rel=1e-6)
     # the twin: the mean of the means of the rounds is something else
     means = [gradients(config, [[s]], model)[0] for s in uneven[:2]]
