@@ -42,7 +42,8 @@ class ChartConv(nn.Module):
         values: whether fields are values on the group (`gaugenet.nn.value_basis`) instead of coefficients. Regular
             fields then need no change of basis between layers.
         executor: "taps", "direct" or "fourier" (`gaugenet.kernels.grid_conv`); the same result up to rounding. "auto":
-            taps for kernels of 3 × 3 pixels, the Fourier transform for larger ones.
+            the Fourier transform for kernels of 5 × 5 pixels and more, direct for smaller ones in float32 and bfloat16
+            on a CPU, taps for all others.
         std: standard deviation of the initial coefficients, which are pixels up to 0 and ±1 where all irreps have
             one dimension; by default such that the variance of independent features is kept.
         generator: for the initial coefficients.
@@ -69,7 +70,7 @@ class ChartConv(nn.Module):
             raise ValueError(f'expected executor "auto", "taps", "direct" or "fourier", got {executor!r}')
         self.in_type, self.out_type, self.size, self.lattice = in_type, out_type, size, lattice
         self.values = values
-        self.executor = executor if executor != "auto" else "fourier" if size >= 5 else "taps"
+        self.executor = "fourier" if executor == "auto" and size >= 5 else executor
         index, places = taps(size, lattice)
         self.places = places
         energy = torch.ones(len(places), dtype=torch.float64)
@@ -117,19 +118,22 @@ class ChartConv(nn.Module):
         if atlas.lattice != self.lattice:
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.in_type.group, atlas)
-        grid = padded(x, atlas, self.in_type, self.size // 2, values=self.values)
-        weight = self._weight()
-        if self.executor == "taps":
+        weight, constant = self._weight(), self._constant(x)
+        executor = self.executor
+        if executor == "auto":
+            fast = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
+            executor = "direct" if fast else "taps"
+        grid = padded(x, atlas, self.in_type, self.size // 2, values=self.values, images=executor == "direct")
+        if executor == "direct":
+            out = direct(grid, self._square(weight), constant)
+            charts = out.view(atlas.n_charts, x.shape[1], *out.shape[1:])
+            return charts.permute(2, 3, 0, 1, 4).reshape(x.shape[0], x.shape[1], -1)
+        if executor == "taps":
             out = by_taps(grid, weight, self._cells, self.size)
         else:
-            out = (fourier if self.executor == "fourier" else direct)(grid, self._square(weight))
+            out = fourier(grid, self._square(weight))
         out = out.view(x.shape[0], x.shape[1], -1)
-        if self.bias is None:
-            return out
-        constant: Tensor = self.bias(out.new_zeros(1, out.shape[2]))
-        if self.values:
-            constant = to_values(self.out_type, constant[..., None])[..., 0]
-        return out + constant
+        return out if constant is None else out + constant
 
     def on_edges(self, x: Tensor, geometry: MeshGeometry) -> Tensor:
         """The same layer by the operator on meshes: [V, in_type.dim] → [V, out_type.dim], both coefficients.
@@ -158,6 +162,15 @@ class ChartConv(nn.Module):
         out = out + x @ kernel[len(kernel) // 2].T
         result: Tensor = out if self.bias is None else self.bias(out)
         return result
+
+    def _constant(self, x: Tensor) -> Tensor | None:
+        """[C_out] b in the basis of the fields."""
+        if self.bias is None:
+            return None
+        constant: Tensor = self.bias(x.new_zeros(1, self.out_type.dim))
+        if self.values:
+            constant = to_values(self.out_type, constant[..., None])[..., 0]
+        return constant[0]
 
     def _weight(self) -> Tensor:
         """[T, C_in, C_out] in the basis of the fields."""

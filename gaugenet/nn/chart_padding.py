@@ -59,7 +59,8 @@ class _Padding(torch.autograd.Function):
         halo, images, c = ctx.halo, ctx.images, grad.shape[-1]
         charts = halo.shape[2]
         grad = grad.contiguous()
-        whole = grad.unflatten(0 if images else 2, (charts, -1))
+        shape = grad.shape
+        whole = grad.view(charts, -1, *shape[1:]) if images else grad.view(*shape[:2], charts, -1, c)
         inside = _inside(whole, halo, images)
         n = inside.shape[3]
         # a copy also where the margin is empty: the gradient must stay as it is
@@ -95,13 +96,16 @@ def _halo(atlas: ChartAtlas, field_type: FieldType, radius: int, values: bool, x
     pull = Pull(*(part[number] for part in pull))
     # (R(a) F)⁻¹ = F R(−a) = R(−f a) F
     inverse = pull._replace(source=torch.arange(len(number)), angle=-pull.angle * pull.flip)
-    options = {"values": values, "dtype": x.dtype, "device": x.device}
+
+    def transport(pull: Pull) -> ChartTransport:
+        return chart_transport(pull, field_type, values=values, dtype=x.dtype, device=x.device)
+
     return _Halo(
         radius,
         (atlas.rows, atlas.columns, atlas.n_charts),
         (number // atlas.n_charts).to(x.device),
         (number % atlas.n_charts).to(x.device),
-        chart_transport(pull, field_type, **options),
-        chart_transport(inverse, field_type, **options),
+        transport(pull),
+        transport(inverse),
         torch.tensor(atlas.cones, dtype=torch.int64, device=x.device),
     )

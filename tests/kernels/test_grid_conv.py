@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from gaugenet.kernels.grid_conv import by_taps, direct, fourier
+from gaugenet.kernels.grid_conv import by_taps, fourier
+from gaugenet.kernels.grid_conv import direct as direct_on_images
 
 
 def by_definition(x, w):
@@ -19,6 +20,10 @@ def by_definition(x, w):
 def all_taps(x, w):
     k = w.shape[0]
     return by_taps(x, w.flatten(0, 1), [(a, b) for a in range(k) for b in range(k)], k)
+
+
+def direct(x, w):
+    return direct_on_images(x.permute(2, 0, 1, 3).contiguous(), w).permute(1, 2, 0, 3).contiguous()
 
 
 @pytest.mark.parametrize("correlate", [all_taps, direct, fourier])
@@ -57,6 +62,14 @@ def test_some_taps_are_a_kernel_with_zeros():
     kept = torch.stack([w[a, b] for a, b in cells])
     w[0, 0] = w[2, 2] = 0
     assert (by_taps(x, kept, cells, 3) - by_definition(x, w)).abs().max() < 1e-13
+
+
+def test_direct_adds_a_bias():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 6, 7, 3, generator=g, dtype=torch.float64)
+    w, b = torch.randn(3, 3, 3, 4, generator=g, dtype=torch.float64), torch.randn(4, generator=g, dtype=torch.float64)
+    expected = by_definition(x.permute(1, 2, 0, 3), w).permute(2, 0, 1, 3) + b
+    assert (direct_on_images(x, w, b) - expected).abs().max() < 1e-13
 
 
 def test_under_autocast_values_and_gradients_stay_within_bfloat16():
