@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ console = Console(highlight=False, soft_wrap=True)
 
 _LINES = 10
 """Plain lines of progress where the output is no terminal."""
+_SILENCE = 30.0
+"""Seconds after which one of them is said at the next occasion."""
 
 
 def load_config(path: Path | None, assignments: Sequence[str]) -> Config:
@@ -33,17 +36,23 @@ def say(label: str, text: object) -> None:
 
 @contextmanager
 def steps(what: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A function to call after each step with the number done, the number in all and a name: moves a progress bar that
-    vanishes at the end, or prints a few plain lines where there is no terminal."""
+    """A function to call with the number done, the number in all and what was done last or is being done.
+
+    It moves a bar that vanishes at the end; where there is no terminal it prints a few plain lines, and more where one
+    step takes long.
+    """
     if not console.is_terminal:
-        said = 0
+        said, when = 0, time.monotonic()
 
         def line(done: int, total: int, name: str) -> None:
-            nonlocal said
+            nonlocal said, when
             every = max(-(-total // _LINES), 1)
             if total > 1 and (done // every > said or done == total):
-                said = done // every
+                said, when = done // every, time.monotonic()
                 console.print(f"{what}: {done}/{total}")
+            elif time.monotonic() - when > _SILENCE:
+                when = time.monotonic()
+                console.print(f"{what}: {done}/{total}, {escape(name)}")
 
         yield line
         return
@@ -102,6 +111,12 @@ class TrainProgress:
             self._bar = None
 
 
+def _hidden_type(model: nn.Module) -> object:
+    model = getattr(model, "network", model)
+    backbone = getattr(model, "backbone", None)
+    return getattr(model, "hidden_type", "") if backbone is None else backbone.out_type
+
+
 def _bar() -> Progress:
     return Progress(
         TextColumn("{task.description}"),
@@ -109,11 +124,5 @@ def _bar() -> Progress:
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=console,
-def _hidden_type(model: nn.Module) -> object:
-    model = getattr(model, "network", model)
-    backbone = getattr(model, "backbone", None)
-    return getattr(model, "hidden_type", "") if backbone is None else backbone.out_type
-
-
         transient=True,
     )

@@ -14,6 +14,7 @@ from torch import Tensor
 from gaugenet.cli.console import load_config, say, steps
 from gaugenet.cli.surfaces import geometry_cache, prepared_sample
 from gaugenet.config import DataConfig
+from gaugenet.data.dataset import part_of
 from gaugenet.data.parallel import available_cores, shared_work
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.io import SUFFIXES, load_mesh
@@ -54,10 +55,13 @@ def run_precompute(path: Path, config_file: Path | None, assignments: Sequence[s
     errors: dict[Path, Exception] = {}
     there = functools.partial(_prepare, config)
     with steps("precompute") as step:
-        here = there
-        if len(files) == 1:
+
+        def here(file: Path, threads: int) -> _Prepared:
             # of a single mesh, which may be large, the vertices are counted
-            here = functools.partial(_prepare, config, progress=lambda done, total: step(done, total, files[0].name))
+            if len(files) == 1:
+                return _prepare(config, file, threads, lambda done, of: step(done, of, file.name))
+            return _prepare(config, file, threads, part_of(step, len(found) + len(errors), len(files), file.name))
+
         for done in shared_work(here, there, files, len(files), workers or available_cores()):
             if done.error is not None:
                 errors[done.item] = done.error

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int, str], None]
 """Called after each surface with the number done, the number in all, and the surface's name."""
 
+LARGE = 20_000
+"""Vertices from which the progress within a surface is told."""
+
 
 @dataclass(frozen=True, eq=False)
 class SurfaceSample:
@@ -103,7 +106,7 @@ def prepare(
         features: e.g. ``"hks16+curvature"``; see `FeatureSpec`.
         cache: where geometry is kept between runs, and features in its folder ``features``; None for nowhere.
         splits: which; None for all there are.
-        progress: called after each surface, as they are done.
+        progress: called after each surface, as they are done, and now and then within a large one (`part_of`).
         workers: processes that work at once where there is much to do and a cache through which they hand over what
             they computed. With more than 1 a script must stand under ``if __name__ == "__main__":``.
 
@@ -116,10 +119,13 @@ def prepare(
     surfaces = ((split, surface) for split in wanted for surface in dataset.meshes(split))
     plan = Plan(neighborhood, mode, spec, None if cache is None else Path(cache.folder))
 
-    def here(item: tuple[str, LabelledMesh], threads: int) -> SurfaceSample:
-        return plan.sample(item[1], cache, threads if workers > 1 else None)
-
     found: list[tuple[int, str, SurfaceSample]] = []
+
+    def here(item: tuple[str, LabelledMesh], threads: int) -> SurfaceSample:
+        surface = item[1]
+        within = None if progress is None else part_of(progress, len(found), total, surface.name)
+        return plan.sample(surface, cache, threads if workers > 1 else None, within)
+
     for done in shared_work(here, plan.fill, surfaces, total, workers if cache is not None else 1):
         if done.error is not None:
             raise done.error
@@ -135,6 +141,17 @@ def prepare(
             progress(len(found), total, surface.name)
     found.sort(key=lambda one: one[0])
     return {split: [sample for _, of, sample in found if of == split] for split in wanted}
+
+
+def part_of(progress: Progress, done: int, total: int, name: str) -> Callable[[int, int], None]:
+    """To call with (vertices done, V) of one of several surfaces: tells `progress` of it where there are many, and that
+    the features are next where it has all."""
+
+    def within(vertices: int, of: int) -> None:
+        if of >= LARGE:
+            progress(done, total, f"{name} features" if vertices == of else f"{name} {100 * vertices // of} %")
+
+    return within
 
 
 @dataclass(frozen=True)
@@ -161,7 +178,13 @@ class Plan:
     features: FeatureSpec
     folder: Path | None
 
-    def sample(self, surface: LabelledMesh, cache: GeometryCache | None, threads: int | None) -> SurfaceSample:
+    def sample(
+        self,
+        surface: LabelledMesh,
+        cache: GeometryCache | None,
+        threads: int | None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> SurfaceSample:
         return prepare_mesh(
             surface.mesh,
             self.neighborhood,
@@ -173,6 +196,7 @@ class Plan:
             name=surface.name,
             path=surface.path,
             threads=threads,
+            progress=progress,
         ).replace(targets=surface.targets)
 
     def fill(self, item: tuple[str, LabelledMesh], threads: int) -> Filled:

@@ -11,8 +11,8 @@ import time
 import numpy as np
 import pytest
 
-from gaugenet.cli import precompute, run
-from gaugenet.data import parallel
+from gaugenet.cli import console, precompute, run
+from gaugenet.data import dataset, parallel
 from gaugenet.data.articulated import ArticulatedDataset
 
 OPTIONS = ["--set", "data.neighbors=8", "--set", "data.features=hks8+curvature+chirality"]
@@ -150,6 +150,21 @@ def test_bad_meshes_stop_none_of_the_others(folder, expected, tmp_path, capsys):
         (line,) = [line for line in out.splitlines() if line.startswith("refused") and name in line]
         assert line.count(name) == 1
     assert contents(cache) == expected
+
+
+def test_progress_is_told_within_a_large_mesh_of_several(folder, tmp_path, monkeypatch, capsys):
+    for name in ("c0.npz", "c1.npz"):
+        shutil.copy(folder / name, tmp_path)
+    arguments = ["precompute", str(tmp_path), *OPTIONS, "--workers", "1", "--set"]
+    assert run([*arguments, f"data.cache={tmp_path / 'quiet'}"]) == 0
+    assert "%" not in capsys.readouterr().out
+    monkeypatch.setattr(dataset, "LARGE", 600)
+    monkeypatch.setattr(console, "_SILENCE", 0.0)
+    assert run([*arguments, f"data.cache={tmp_path / 'loud'}"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"precompute: 0/2, c0.npz \d+ %", out)
+    assert "precompute: 1/2, c1.npz features" in out
+    assert contents(tmp_path / "quiet") == contents(tmp_path / "loud")
 
 
 def test_a_number_of_workers_below_zero_is_refused(folder, capsys):

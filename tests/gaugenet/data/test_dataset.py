@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gaugenet.data import parallel
+from gaugenet.data import dataset, parallel
 from gaugenet.data.articulated import ArticulatedDataset
 from gaugenet.data.dataset import SurfaceDataset, prepare, prepare_mesh
 from gaugenet.data.features import FeatureSpec
@@ -50,6 +50,27 @@ def test_prepare_gives_each_surface_its_own(tmp_path):
             assert torch.equal(sample.labels, torch.from_numpy(surface.labels))
             assert torch.equal(sample.features, FeatureSpec.parse("gauss+xyz").compute(surface.mesh))
             assert sample.faces is None
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_progress_within_a_large_surface(tmp_path, monkeypatch, kept):
+    monkeypatch.setattr(dataset, "LARGE", 600)
+    seen, cache = [], GeometryCache(tmp_path) if kept else None
+    prepare(
+        DATASET,
+        Nearest(6),
+        features="gauss",
+        splits=["train"],
+        progress=lambda *now: seen.append(now),
+        cache=cache,
+    )
+    whole = [(1, 2, "creature_000"), (2, 2, "creature_001")]
+    assert [now for now in seen if " " not in now[2]] == whole
+    first = [name for done, total, name in seen if (done, total) == (0, 2)]
+    assert first[-1] == "creature_000 features"
+    parts = [int(name.removeprefix("creature_000 ").removesuffix(" %")) for name in first[:-1]]
+    assert parts == sorted(parts)
+    assert all(0 < part < 100 for part in parts)
 
 
 def test_caches_are_used_and_splits_are_chosen(tmp_path):
