@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
     from gaugenet.meshes.shapes import named_surface
     from gaugenet.meshes.sphere_atlases import cube_atlas, icosahedral_atlas
+    from gaugenet.meshes.sphere_images import icosahedral_rotations, project_image, random_rotations
+    from gaugenet.meshes.sphere_sampling import LatLonGrid, SphereResampling, pixel_directions, resample_sphere
     from gaugenet.meshes.structure import reduce_structure_group
+    from gaugenet.meshes.sublattices import sublattice
     from gaugenet.models.classifier import Classifier
     from gaugenet.models.correspondence import CorrespondenceNetwork
     from gaugenet.models.emulator import Emulator
@@ -71,9 +74,11 @@ if TYPE_CHECKING:
     from gaugenet.nn.self_interaction import SelfInteraction
     from gaugenet.nn.sign_aware import SignNonlinearity
     from gaugenet.nn.steerable_derivative import DifferentialConv
+    from gaugenet.nn.sublattice_pooling import SublatticePool
     from gaugenet.nn.tangent import pseudo_scalar_type, scalar_type, tangent_type
     from gaugenet.nn.tensor_product import TensorProductNonlinearity
     from gaugenet.nn.value_basis import ValueNonlinearity
+    from gaugenet.nn.value_batch_norm import ValueBatchNorm
 
 __version__ = "0.1.0"
 
@@ -106,6 +111,7 @@ __all__ = [
     "GroupNorm",
     "Hierarchy",
     "InstanceNorm",
+    "LatLonGrid",
     "MeshError",
     "MeshGeometry",
     "MultiScaleConv",
@@ -119,13 +125,16 @@ __all__ = [
     "SegmentationNetwork",
     "SelfInteraction",
     "SignNonlinearity",
+    "SphereResampling",
     "StructureGroup",
+    "SublatticePool",
     "TensorProductNonlinearity",
     "TracedGeodesics",
     "TransportMax",
     "TransportMean",
     "TriangleMesh",
     "UNet",
+    "ValueBatchNorm",
     "ValueNonlinearity",
     "VectorFieldRegression",
     "VertexTargets",
@@ -140,6 +149,7 @@ __all__ = [
     "exponential_map",
     "from_pyg",
     "icosahedral_atlas",
+    "icosahedral_rotations",
     "intrinsic_delaunay",
     "load_mesh",
     "load_point_cloud",
@@ -151,16 +161,21 @@ __all__ = [
     "mesh_from_points",
     "named_surface",
     "parallel_field",
+    "pixel_directions",
     "point_cloud_geometry",
     "prepare",
     "principal_curvature_field",
+    "project_image",
     "pseudo_scalar_type",
     "random_gauge",
+    "random_rotations",
     "reduce_structure_group",
+    "resample_sphere",
     "save_field",
     "save_ply",
     "scalar_type",
     "smoothest_frame_field",
+    "sublattice",
     "tangent_coefficients",
     "tangent_type",
     "to_pyg",
@@ -197,6 +212,7 @@ _HOME = {
     "GroupNorm": "gaugenet.nn.group_norm",
     "Hierarchy": "gaugenet.meshes.hierarchy",
     "InstanceNorm": "gaugenet.nn.instance_norm",
+    "LatLonGrid": "gaugenet.meshes.sphere_sampling",
     "MeshError": "gaugenet.meshes.mesh",
     "MeshGeometry": "gaugenet.meshes.geometry",
     "MultiScaleConv": "gaugenet.nn.multi_scale",
@@ -210,13 +226,16 @@ _HOME = {
     "SegmentationNetwork": "gaugenet.models.segmentation",
     "SelfInteraction": "gaugenet.nn.self_interaction",
     "SignNonlinearity": "gaugenet.nn.sign_aware",
+    "SphereResampling": "gaugenet.meshes.sphere_sampling",
     "StructureGroup": "gaugenet.groups",
+    "SublatticePool": "gaugenet.nn.sublattice_pooling",
     "TensorProductNonlinearity": "gaugenet.nn.tensor_product",
     "TracedGeodesics": "gaugenet.meshes.exponential",
     "TransportMax": "gaugenet.nn.max_pooling",
     "TransportMean": "gaugenet.nn.pooling",
     "TriangleMesh": "gaugenet.meshes.mesh",
     "UNet": "gaugenet.models.unet",
+    "ValueBatchNorm": "gaugenet.nn.value_batch_norm",
     "ValueNonlinearity": "gaugenet.nn.value_basis",
     "VectorFieldRegression": "gaugenet.models.vector_field",
     "VertexTargets": "gaugenet.data.targets",
@@ -231,6 +250,7 @@ _HOME = {
     "exponential_map": "gaugenet.meshes.exponential",
     "from_pyg": "gaugenet.data.pyg",
     "icosahedral_atlas": "gaugenet.meshes.sphere_atlases",
+    "icosahedral_rotations": "gaugenet.meshes.sphere_images",
     "intrinsic_delaunay": "gaugenet.meshes.delaunay",
     "load_mesh": "gaugenet.meshes.io",
     "load_point_cloud": "gaugenet.meshes.point_files",
@@ -242,16 +262,21 @@ _HOME = {
     "mesh_from_points": "gaugenet.meshes.point_cloud",
     "named_surface": "gaugenet.meshes.shapes",
     "parallel_field": "gaugenet.meshes.given_fields",
+    "pixel_directions": "gaugenet.meshes.sphere_sampling",
     "point_cloud_geometry": "gaugenet.meshes.point_cloud",
     "prepare": "gaugenet.nn.convolution",
     "principal_curvature_field": "gaugenet.meshes.given_fields",
+    "project_image": "gaugenet.meshes.sphere_images",
     "pseudo_scalar_type": "gaugenet.nn.tangent",
     "random_gauge": "gaugenet.equivariance",
+    "random_rotations": "gaugenet.meshes.sphere_images",
     "reduce_structure_group": "gaugenet.meshes.structure",
+    "resample_sphere": "gaugenet.meshes.sphere_sampling",
     "save_field": "gaugenet.meshes.field_export",
     "save_ply": "gaugenet.meshes.io",
     "scalar_type": "gaugenet.nn.tangent",
     "smoothest_frame_field": "gaugenet.meshes.frame_fields",
+    "sublattice": "gaugenet.meshes.sublattices",
     "tangent_coefficients": "gaugenet.models.vector_field",
     "tangent_type": "gaugenet.nn.tangent",
     "to_pyg": "gaugenet.data.pyg",
