@@ -16,10 +16,11 @@ from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.chart_padding import padded
 from gaugenet.nn.chart_transport import check_atlas
 from gaugenet.nn.edges import check_admissible
-from gaugenet.nn.value_basis import to_values
+from gaugenet.nn.value_basis import has_values, to_values
 from gaugenet.representations import Irrep
 from gaugenet.steerable.block_expansion import BlockExpansion
 from gaugenet.steerable.tap_basis import tap_basis, taps
+from gaugenet.steerable.term_expansion import TermExpansion, joint_basis
 
 Executor = Literal["auto", "taps", "direct", "fourier"]
 
@@ -74,14 +75,16 @@ class ChartConv(nn.Module):
         index, places = taps(size, lattice)
         self.places = places
         energy = torch.ones(len(places), dtype=torch.float64)
-        exact: list[Tensor] = []
+        exact: dict[tuple[Irrep, Irrep], Tensor] = {}
 
         def basis(in_irrep: Irrep, out_irrep: Irrep) -> Tensor:
-            exact.append(tap_basis(in_irrep, out_irrep, places))
-            return exact[-1]
+            found = tap_basis(in_irrep, out_irrep, places)
+            exact[in_irrep, out_irrep] = found / found.abs().amax((1, 2, 3), keepdim=True) if len(found) else found
+            return found
 
         self.blocks = BlockExpansion(in_type, out_type, basis, energy)
-        self._exact = [b / b.abs().amax((1, 2, 3), keepdim=True) if len(b) else b for b in exact]
+        self._exact = list(exact.values())
+        self._at_once = self._term_expansion(exact)
         initial = self.blocks.initial(1, generator, 1.0, 1.0, torch.get_default_dtype())
         if std is not None:
             initial.normal_(std=std, generator=generator)
@@ -172,8 +175,20 @@ class ChartConv(nn.Module):
             constant = to_values(self.out_type, constant[..., None])[..., 0]
         return constant[0]
 
+    def _term_expansion(self, exact: dict[tuple[Irrep, Irrep], Tensor]) -> TermExpansion | None:
+        joint = joint_basis(self.in_type, self.out_type, exact)
+        if joint is None:
+            return None
+        if self.values and has_values(self.out_type.terms[0]):
+            joint = self.out_type.terms[0].representation.change_of_basis.double() @ joint
+        if self.values and has_values(self.in_type.terms[0]):
+            joint = joint @ self.in_type.terms[0].representation.change_of_basis.double().T
+        return TermExpansion(joint, (self.out_type.terms[0].multiplicity, self.in_type.terms[0].multiplicity))
+
     def _weight(self) -> Tensor:
         """[T, C_in, C_out] in the basis of the fields."""
+        if self._at_once is not None:
+            return self._at_once.expand(self.coefficients)
         weight = self.kernel()
         if self.values:
             weight = to_values(self.out_type, weight)
