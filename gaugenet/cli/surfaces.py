@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from gaugenet.cli.console import say, steps
-from gaugenet.config import AUTO, EMBEDDED, AugmentConfig, DataConfig
+from gaugenet.config import AUTO, EMBEDDED, AugmentConfig, DataConfig, TrainConfig
 from gaugenet.data.articulated import ArticulatedDataset
 from gaugenet.data.augmentation import Augmentation, changes_surface, without_effect
 from gaugenet.data.background import BackgroundPreparation, PendingSurfaces
@@ -24,7 +24,8 @@ from gaugenet.meshes.cache import GeometryCache
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, Radius
 from gaugenet.meshes.precompute import Mode
-from gaugenet.training import SurfaceData, shuffled
+from gaugenet.training import SurfaceData, World
+from gaugenet.training.order import first_places
 
 
 def dataset_of(config: DataConfig) -> SurfaceDataset:
@@ -144,16 +145,24 @@ def _pending(
     return {split: PendingSurfaces(preparation, places[split]) for split in splits}
 
 
-def start_background(data: SurfaceData, seed: int) -> BackgroundPreparation | None:
-    """Start the helpers, if the surfaces are to be prepared by them: in the order of the first epoch, the rest last."""
+def start_background(data: SurfaceData, config: TrainConfig, world: World) -> BackgroundPreparation | None:
+    """Start the helpers, if the surfaces are to be prepared by them: first what this process learns from in the first
+    epoch, in its order, then the others' share, then what is validated and tested on.
+
+    Each of several processes has helpers of its own. They meet in the cache: what one has prepared the others read.
+    """
     if not isinstance(data.train, PendingSurfaces):
         return None
-    order = data.train.chosen(shuffled(len(data.train), seed, 1)).places
+    order = data.train.chosen(first_places(len(data.train), config, world)).places
     for rest in (data.validation, data.test):
-        order += rest.places if isinstance(rest, PendingSurfaces) else []
-    workers = min(max(available_cores() - 1, 1), len(order))
+        places = rest.places if isinstance(rest, PendingSurfaces) else []
+        order += [
+            places[i] for r in range(world.size) for i in range((world.rank + r) % world.size, len(places), world.size)
+        ]
+    workers = min(max(available_cores() // world.size - 1, 1), len(order))
     data.train.preparation.start(order, workers)
-    say("geometry", f"is prepared by {workers} helper process{'es' if workers > 1 else ''} while training begins")
+    each = " of each process" if world.size > 1 else ""
+    say("geometry", f"is prepared by {workers} helper process{'es' if workers > 1 else ''}{each} while training begins")
     return data.train.preparation
 
 

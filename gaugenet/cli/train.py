@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 from collections.abc import Sequence
@@ -81,7 +82,8 @@ def run_train(
         console.quiet = not world.is_first
         folder = world.of_first(folder)
         data = _prepare(config, world)
-        preparation = start_background(data, wanted[0] if wanted else config.train.seed)
+        first = dataclasses.replace(config.train, seed=wanted[0]) if wanted else config.train
+        preparation = start_background(data, first, world)
         try:
             if wanted:
                 _train_seeds(config, wanted, data, folder, overwrite, world)
@@ -106,8 +108,6 @@ def _train_seeds(
 
 
 def _prepare(config: Config, world: World) -> SurfaceData:
-    if config.data.background and world.size > 1:
-        raise ValueError("data.background is for one process: leave it false under torchrun, or precompute first")
     if not world.is_first:
         # the first process fills the cache, from which the others read
         world.wait()

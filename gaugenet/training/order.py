@@ -54,6 +54,13 @@ def rounds_of_step(n: int, config: TrainConfig, world: World, epoch: int, step: 
     return [one for one in found if one.surfaces]
 
 
+def first_places(n: int, config: TrainConfig, world: World) -> list[int]:
+    """All surfaces, in the order in which this process needs them in the first epoch; those of others come last."""
+    steps = range(steps_per_epoch(n, config, world))
+    mine = [i for step in steps for one in rounds_of_step(n, config, world, 1, step) for i in one.surfaces]
+    return mine + [i for i in shuffled(n, config.seed, 1) if i not in set(mine)]
+
+
 def number_of(*parts: int | str) -> int:
     """A number below 2⁶³ that depends on all parts; those of different parts have nothing to do with each other."""
     return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8]) >> 1

@@ -8,7 +8,7 @@ import torch
 
 from gaugenet.config import TrainConfig
 from gaugenet.training import World, shuffled
-from gaugenet.training.order import number_of, rounds_of_step, seed_all, steps_per_epoch
+from gaugenet.training.order import first_places, number_of, rounds_of_step, seed_all, steps_per_epoch
 
 
 def test_every_epoch_has_an_order_of_its_own():
@@ -31,6 +31,16 @@ def test_every_surface_is_learned_from_once_in_an_epoch(batch, accumulate, size)
                 places += [one.place for one in rounds]
         assert sorted(seen) == list(range(n))
         assert places == sorted(set(places))
+
+
+def test_a_process_needs_its_own_surfaces_first():
+    config = TrainConfig(batch_size=2)
+    orders = [first_places(11, config, World(rank, 2)) for rank in range(2)]
+    assert all(sorted(order) == list(range(11)) for order in orders)
+    for rank, order in enumerate(orders):
+        mine = [i for s in range(3) for one in rounds_of_step(11, config, World(rank, 2), 1, s) for i in one.surfaces]
+        assert order[: len(mine)] == mine
+    assert first_places(11, config, World()) == shuffled(11, 0, 1)
 
 
 def test_processes_take_the_rounds_that_one_process_would_accumulate():

@@ -93,18 +93,20 @@ def distances(a, b):
 
 def same_to_rounding(one, two):
     """Adam divides a gradient by its size, so that where a gradient is nothing but rounding (a weight on which the
-    loss does not depend) its sign decides about a whole step. Hence bounds for all gradients and most weights."""
+    loss does not depend) its sign decides about a whole step. Hence bounds for all gradients and nearly all weights."""
     of_weights = distances(weights(one), weights(two))
     return (
         float(distances(moments(one), moments(two)).max()) < 1e-5
-        and float(of_weights.quantile(0.75)) < 1e-6
+        and float(of_weights.quantile(0.95)) < 1e-6
         and float(of_weights.max()) < 1e-2
     )
 
 
 def test_two_processes_give_what_one_gives_with_batches_twice_as_large(start, folder, tmp_path):
     settings = {"model.dropout": 0, "train.epochs": 2, "train.accumulate": 2}
-    two = start(folder, "--out", "two", processes=2, **settings)
+    # each of the two prepares surfaces while it learns, from a cache that is empty
+    background = {"data.background": "true", "data.cache": tmp_path / "cache"}
+    two = start(folder, "--out", "two", processes=2, **settings | background)
     one = start(folder, "--out", "one", **settings | {"train.batch_size": 2})
     said = finish(two)
     finish(one)
