@@ -124,32 +124,43 @@ def polygon_area(corners, middle):
 
 
 def test_loops_round_single_vertices_and_random_ones_on_the_sphere():
-    """Holonomy is the enclosed area: round vertices along their rings, and along triangles.
+    """Holonomy is the enclosed area A: round vertices along their rings, and along triangles of steps up to 3.3 edges.
 
-    The steps of a small loop do not cancel, and an edge of the mesh has no second side to be averaged over: at random
-    points a loop of steps s is wrong by up to Σ (κ s)² / 4 (p95), less than half of the area in it.
+    What is left is of the fourth order. With directions by Voronoi cells an equilateral triangle of chords s turns by
+    its flat area √3/4 s² (`gaugenet.meshes.edge_directions`), where that on the unit sphere is
+
+        3 arccos((1 - s²/2) / (2 - s²/2)) - π = √3/4 s² (1 + 5/24 s² + O(s⁴)),
+
+    so a loop is wrong by at most 5/24 (κ s)² of the area in it, s its longest step, were it made of such triangles; at
+    random points that is asked of 95 % of them. A long thin triangle has the share of an equilateral one.
     """
-    shape = shapes.sphere(sampling="random", n=1500)
+    shape = shapes.sphere(sampling="random", n=750)
     points, h = shape.mesh.vertices, float(np.median(shape.mesh.edge_lengths))
-    t = Transport(shape.mesh, Radius(3.3 * h))
-    normal = t.geometry.frame[:, 2].numpy()
-    rings, rng = vertex_rings(shape.mesh), np.random.default_rng(0)
+    rings = vertex_rings(shape.mesh)
+    chosen = np.random.default_rng(0).choice(shape.mesh.n_vertices, 200, replace=False)
 
-    def wrong(loop, middle):
+    def wrong(t, loop, middle, bound=0.0):
         area = polygon_area(points[loop], middle)
-        side = np.sign(normal[loop[0]] @ points[loop[0]])
-        steps = 2 - 2 * (points[loop] * points[np.roll(loop, -1)]).sum(1)
-        return abs(wrap(t.angle(loop) - side * area)) / (steps.sum() / 4)
+        side = np.sign(t.geometry.frame[loop[0], 2].numpy() @ points[loop[0]])
+        step = np.linalg.norm(points[loop] - points[np.roll(loop, -1)], axis=1).max()
+        return abs(wrap(t.angle(loop) - side * area)) / (5 / 24 * step**2 * max(area, bound * step**2))
 
-    chosen = rng.choice(shape.mesh.n_vertices, 200, replace=False)
-    assert np.quantile([wrong(rings[v], points[v]) for v in chosen], 0.95) < 1
-    triangles = []
+    t = Transport(shape.mesh, Radius(3.3 * h))
+    assert np.quantile([wrong(t, rings[v], points[v]) for v in chosen], 0.95) < 1
+    triangles, rng = [], np.random.default_rng(1)
     for a in rng.integers(0, len(points), 300).tolist():
         b, c = rng.choice(sorted(t.sees[a]), 2, replace=False).tolist()
         if c in t.sees[b]:
-            triangles.append(wrong([a, b, c], points[[a, b, c]].mean(0)))
+            triangles.append(wrong(t, [a, b, c], points[[a, b, c]].mean(0), np.sqrt(3) / 4))
     assert len(triangles) > 100
     assert np.quantile(triangles, 0.95) < 1
+    # scaled directions, which are of the second order: the twin that must fail
+    polyhedral = Transport(shape.mesh, Radius(1.7 * h), "polyhedral")
+    whole = [
+        v for v in chosen if all(q in polyhedral.sees[p] for p, q in zip(rings[v], np.roll(rings[v], -1).tolist()))
+    ]
+    assert len(whole) > 50
+    assert np.quantile([wrong(polyhedral, rings[v], points[v]) for v in whole], 0.5) > 1
 
 
 def vertex_rings(mesh):
@@ -286,7 +297,7 @@ def test_loops_round_the_generators_of_genus_2():
         on = np.flatnonzero((np.abs(along.imag) < 1e-9) & (along.real > 1e-9) & (np.arange(len(z)) != corner))
         radii.append(on[np.argsort(along.real[on])].tolist())
         assert len(radii[k]) == 15
-    turns = set()
+    turns, turned_by = set(), {}
     for j in range(8):
         for k in range(8):
             loop = [0, *radii[j], corner, *reversed(radii[k])]
@@ -297,4 +308,17 @@ def test_loops_round_the_generators_of_genus_2():
             assert abs(wrap(4 * exact)) < 1e-9
             assert abs(wrap(turned - t.hand[0] * exact)) < np.sqrt(len(loop)) * h**2 / 9
             turns.add(round(float(wrap(exact)) / (np.pi / 2)) % 4)
+            turned_by[tuple(loop)] = exact
     assert len(turns) > 1
+    # broken on purpose: one edge that claims to reverse handedness is seen by every loop that runs over it ...
+    loop = list(turned_by)[1]
+    first = (loop[1], loop[0])
+    whole = t.edge.copy()
+    t.edge[first] = (whole[first][0], -whole[first][1])
+    assert t.round(loop)[1] == -1
+    assert sum(t.round(other)[1] == -1 for other in turned_by) == sum(first[0] == other[1] for other in turned_by)
+    # ... and without the signs of the random gauge no loop seems to reverse any, but they turn by something else
+    t.edge = {pair: (phi, 1) for pair, (phi, _) in whole.items()}
+    assert all(t.round(loop)[1] == 1 for loop in turned_by)
+    off = [abs(wrap(t.round(loop)[0] - t.hand[0] * exact)) for loop, exact in turned_by.items()]
+    assert np.median(off) > 0.1
