@@ -1,0 +1,209 @@
+"""The networks of the spherical MNIST example: parameters, the 60 rotations, rotations of SO(3), data, the runner."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from icosahedral_action import rotated_pixels
+
+import gaugenet as gn
+from gaugenet.nn.value_basis import from_values, to_values
+
+FOLDER = Path(__file__).parents[2] / "examples" / "spherical_mnist"
+
+
+@pytest.fixture(autouse=True)
+def example(monkeypatch):
+    """The files of the example, which import each other by their names; those of another example may be loaded."""
+    for name in ("data", "mesh_model", "model", "run"):
+        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+
+
+def perturbed(network):
+    """In float64, evaluating, no bias or running mean zero."""
+    network = network.double().eval()
+    g = torch.Generator().manual_seed(1)
+    for p in (*network.parameters(), *(n.running_mean for n in network.norms)):
+        p.data.add_(torch.randn(p.shape, generator=g, dtype=p.dtype), alpha=0.1)
+    return network
+
+
+def smooth(n=3, seed=0):
+    """n polynomials of degree 4 on the sphere, as a function of points [P, 3] → [P, n, 1]."""
+    g = torch.Generator().manual_seed(seed)
+    ways = torch.nn.functional.normalize(torch.randn(n, 4, 3, generator=g, dtype=torch.float64), dim=-1)
+    powers = torch.arange(1, 5)
+    return lambda p: ((ways @ p.T) ** powers[:, None]).sum(1).T[..., None]
+
+
+@pytest.mark.parametrize("resolution", [3, 4, 5])
+def test_the_plain_network_has_about_as_many_parameters(resolution):
+    model = sys.modules["model"]
+    ico, plain = (sum(p.numel() for p in model.make_network(m, resolution, 0).parameters()) for m in ("ico", "plain"))
+    assert 0.98 < plain / ico < 1.1
+
+
+def test_parameters_at_resolution_3():
+    model = sys.modules["model"]
+    found = [sum(p.numel() for p in model.make_network(m, 3, 0).parameters()) for m in model.MODELS]
+    assert found == [32_312, 34_751, 37_482]
+
+
+def sixty(network, n_checked):
+    """Over all rotations of the icosahedron, relative: of the logits; and over some, of the last field under them."""
+    image = torch.rand(1, 28, 28, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    group = gn.icosahedral_rotations()
+    x = gn.project_image(image.expand(60, -1, -1), network.directions, group).T.contiguous()[..., None]
+    with torch.no_grad():
+        logits, (field, atlas) = network(x), network.features(x)
+    error = float((logits - logits[:1]).abs().max() / logits[:1].abs().max())
+    if field.shape[2] != 6 * network.copies:
+        return error, 0.0
+    kind, field_error = gn.FieldType.parse(f"C6: {network.copies}xregular"), 0.0
+    for n in torch.linspace(1, 59, n_checked).long().tolist():
+        kept, pixel, angle = rotated_pixels(atlas, group[n])
+        part = from_values(kind, field[kept, 0][..., None])[..., 0]
+        moved = to_values(kind, kind.transform(part, angle, torch.ones(len(angle)))[..., None])[..., 0]
+        field_error = max(field_error, float((field[pixel, n] - moved).abs().max() / field[kept].abs().max()))
+    return error, field_error
+
+
+def test_all_sixty_rotations_of_the_icosahedron(monkeypatch):
+    model = sys.modules["model"]
+    monkeypatch.setattr(model, "WIDTHS", {3: (2, 3, 3, 4, 3)})
+    network = perturbed(model.make_network("ico", 3, 0))
+    assert max(sixty(network, 59)) < 1e-12
+    network.atlas = network.atlas.without_transitions()
+    logits, field = sixty(network, 2)
+    assert logits > 1e-3
+    assert field > 1e-2
+
+
+def test_the_plain_network_has_none_of_them():
+    assert sixty(perturbed(sys.modules["model"].make_network("plain", 3, 0)), 1)[0] > 1e-3
+
+
+def test_statistics_of_a_batch_do_not_depend_on_the_rotation():
+    network = perturbed(sys.modules["model"].make_network("ico", 3, 0)).train()
+    images = torch.rand(2, 28, 28, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    logits = [
+        network(gn.project_image(images, network.directions, r).T.contiguous()[..., None])
+        for r in gn.icosahedral_rotations()[[0, 17]]
+    ]
+    assert (logits[0] - logits[1]).abs().max() < 1e-10 * logits[0].abs().max()
+
+
+def test_on_the_icosphere_the_error_under_rotations_falls_with_resolution(monkeypatch):
+    mesh_model = sys.modules["mesh_model"]
+    monkeypatch.setattr(mesh_model, "HIDDEN", ("3x0 + 2x1 + 1x2", "3x0 + 2x1"))
+    monkeypatch.setattr(mesh_model, "LAST", "4x0 + 2x1")
+    rotations, signal, errors = gn.random_rotations(3, torch.Generator().manual_seed(0)), smooth(), []
+    for resolution in (2, 3):
+        monkeypatch.setattr(mesh_model, "COARSER", {resolution: 1})
+        network = perturbed(mesh_model.MeshNetwork(resolution))
+        network.hierarchy = network.hierarchy.to(dtype=torch.float64)
+        with torch.no_grad():
+            logits = torch.stack([network(signal(network.directions @ r)) for r in rotations])
+        spread = (logits - logits.mean(0)).square().mean()
+        errors.append(float((spread / (logits.mean(0) - logits.mean((0, 1))).square().mean()).sqrt()))
+    assert errors[1] < 0.7 * errors[0]
+    assert errors[1] < 0.2
+
+
+def test_digits_are_turned_once_and_evenly():
+    data = sys.modules["data"]
+    digits = data.Digits(torch.rand(4, 28, 28), torch.arange(4), None)
+    assert data.turned(digits, "N", 0).rotation is None
+    for turn in "IR":
+        one, again, other = (data.turned(digits, turn, seed).rotation for seed in (0, 0, 1))
+        assert (one == again).all()
+        assert (one != other).any()
+    group = gn.icosahedral_rotations().float().view(60, 9)
+    assert torch.cdist(data.turned(digits, "I", 0).rotation.view(-1, 9), group).min(1).values.max() < 1e-3
+    x, label = next(data.turned(digits, "R", 0).batches(torch.tensor([2, 0]), torch.eye(3).double()))
+    expected = gn.project_image(digits.images, torch.eye(3), data.turned(digits, "R", 0).rotation)
+    assert torch.allclose(x[..., 0].T, expected[[2, 0]])
+    assert label.tolist() == [2, 0]
+    # not turned, the middle of the image is at the north pole
+    upright = next(digits.batches(torch.tensor([1]), torch.eye(3).double()))[0]
+    assert torch.allclose(upright[2, 0, 0], digits.images[1, 13:15, 13:15].mean())
+
+
+def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
+    rng = np.random.default_rng(0)
+    n = 60
+    pixels, labels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), rng.integers(0, 10, n, dtype=np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    model, data, runner = sys.modules["model"], sys.modules["data"], sys.modules["run"]
+    monkeypatch.setattr(model, "WIDTHS", {3: (1, 2, 2)})
+    monkeypatch.setattr(model, "POOLED", {3: (0, 1)})
+    for module in (data, runner):
+        monkeypatch.setattr(module, "BATCH", 10)
+    monkeypatch.setattr(runner, "SAVE_EVERY", 4)
+
+    def call(out, *more):
+        command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / out), "--epochs", "2"]
+        monkeypatch.setattr(sys, "argv", [*command, "--settings", "R/R,R/N", *more])
+        runner.main()
+        return capsys.readouterr().out
+
+    table = call("whole")
+    result = json.loads((tmp_path / "whole" / "ico-3-R-0.json").read_text())
+    assert sorted(result["test_error_percent"]) == ["I", "N", "R"]
+    # 6 steps in an epoch: 4 and 2
+    assert len(result["train_loss"]) == 4
+    assert f"| ico | 3 | {result['parameters']:,} | R | 60 × 2 | " in table
+    assert "done before" in call("whole")
+    assert call("whole", "--table").count("\n") == 3
+
+    save, saved = runner.save_state, []
+
+    def interrupted(path, network, optimizer, step, *rest):
+        save(path, network, optimizer, step, *rest)
+        saved.append(step)
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "save_state", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        call("halves")
+    call("halves")
+    assert saved == [4, 6, 10, 12]
+    resumed = json.loads((tmp_path / "halves" / "ico-3-R-0.json").read_text())
+    assert resumed["train_loss"] == result["train_loss"]
+    assert resumed["test_error_percent"] == result["test_error_percent"]
+
+
+def test_the_mesh_runs_too(tmp_path, monkeypatch, capsys):
+    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    for module in (sys.modules["data"], sys.modules["run"]):
+        monkeypatch.setattr(module, "BATCH", 10)
+    command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path), "--epochs", "1"]
+    monkeypatch.setattr(sys, "argv", [*command, "--models", "mesh", "--settings", "N/N"])
+    sys.modules["run"].main()
+    assert "| mesh | 3 | 37,482 | N | 20 × 1 | " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "cnn"], "unknown model 'cnn'"),
+        (["--settings", "N"], "unknown setting 'N'"),
+        (["--settings", "N/X"], "unknown setting 'N/X'"),
+        ([], "give MNIST by --data"),
+        (["--data", "nothing.npz"], "no file nothing.npz"),
+    ],
+)
+def test_mistakes_are_named(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["run.py", "--out", str(tmp_path), *arguments])
+    with pytest.raises(SystemExit):
+        sys.modules["run"].main()
+    assert message in capsys.readouterr().err
