@@ -147,6 +147,38 @@ def predict(
 
 
 @app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="The folder of a run, or its model.safetensors.")],
+    path: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Argument(metavar="FOLDER", help="Folder with train/ and test/; left out: that of the run."),
+    ] = None,
+    rotated: Annotated[bool, typer.Option("--rotated", help="Also turned in space, each at random.")] = False,
+    remeshed: Annotated[bool, typer.Option("--remeshed", help="Also in other meshings: finer, coarser, ...")] = False,
+    surfaces: Annotated[int, typer.Option("--surfaces", metavar="N", help="The first N only; 0: all.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of all that is random.")] = 0,
+    json: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--json", metavar="OUT", help="Write all figures."),
+    ] = None,
+    set_: Assignments = [],  # noqa: B006
+) -> None:
+    """Score a trained network on its test surfaces: as they are, in other frames, turned, meshed anew."""
+    from gaugenet.cli.evaluate import run_evaluate
+
+    run_evaluate(
+        run,
+        path,
+        rotated=rotated,
+        remeshed=remeshed,
+        surfaces=surfaces,
+        seed=seed,
+        out=json,
+        assignments=set_,
+    )
+
+
+@app.command()
 def profile(
     mesh: Annotated[
         Optional[Path],  # noqa: UP045
