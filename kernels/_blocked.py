@@ -1,6 +1,6 @@
-"""Loops of the CPU implementation (see `gaugenet.kernels._cpu`): a range of targets, a chunk at a time, in numba.
+"""Loops of the CPU implementation (see `gaugenet.kernels._cpu`): ranges of targets, a chunk at a time, in numba.
 
-Arrays are flat unless a shape is given. One thread runs one call, and nothing depends on how many there are.
+Arrays are flat unless a shape is given. Each thread runs one call, and nothing depends on how many there are.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from gaugenet.kernels._tiles import mix, product, scale
-from gaugenet.kernels._windows import Int32, Int64, Real, Signs, fill, row_at, transport, weigh
+from gaugenet.kernels._team import team
+from gaugenet.kernels._tiles import claim, mix, product, scale
+from gaugenet.kernels._windows import WINDOW, Int32, Int64, Real, Signs, fill, row_at, transport, weigh
 
 # Not a literal: numba would compile the tiles once more for it.
 UNIT = np.int64(1)
@@ -195,18 +196,19 @@ def _outer(
 
 
 def with_tiles_in_its_name(loop: Callable[..., None]) -> Callable[..., None]:
-    """Names what numba keeps of `loop` on disk after the content of `_tiles.py` and `_windows.py` too: by itself, numba
+    """Names what numba keeps of `loop` on disk after the content of the files it calls: by itself, numba
     compiles anew where the file of a function changes, and not where that of a function that it calls does."""
-    contents = [Path(__file__).with_name(name).read_bytes() for name in ("_tiles.py", "_windows.py")]
+    contents = [Path(__file__).with_name(name).read_bytes() for name in ("_team.py", "_tiles.py", "_windows.py")]
     loop.__qualname__ += f"_{hashlib.sha256(b''.join(contents)).hexdigest()[:12]}"
     return loop
 
 
-@njit(cache=True, nogil=True)
-@with_tiles_in_its_name
-def run_range(
-    start: int,
-    stop: int,
+@njit
+def _take_ranges(
+    ranges: Int64,
+    claimed: Int64,
+    scratch: Real,
+    slots: Int64,
     chunk: int,
     lanes: int,
     x: Real,
@@ -228,62 +230,154 @@ def run_range(
     scatter: Int64,
     gather: Int64,
     window: int,
+    n_orders: int,
     padded: int,
     c_out: int,
-    factors: Real,
-    table: Real,
-    slots: Int64,
-    scratch: Real,
     weight: Real,
     out: Real,
     grad: Real,
     weight_grad: Real,
 ) -> None:
-    """The start-th to stop-th row visited: aggregate a chunk, then use it for the result, the weight gradient, or both.
+    """For every range that no other thread has taken: its rows in the order of visiting, aggregate a chunk, then use it
+    for the result, the weight gradient, or both.
 
-    An empty `out` or `weight_grad` (and `weight`, `grad` with it) is left alone.
+    ranges [·, 2]: first row visited, and the first after them. claimed [2]: how many threads have come and how many
+    ranges have been taken, so that they share the work without waking each other. scratch, slots [threads, ·]: a row
+    for each thread. An empty `out` or `weight_grad` (and `weight`, `grad` with it) is left alone; weight_grad
+    [ranges, ·] has a row per range.
     products [·, 5]: offset in a row of sums, inner dimension, offset in `weight`, columns (a multiple of `lanes`),
     columns of the products before. scatter [·, 6]: column of the result, width, then product and column of one or two
     contributions (second product -1: none). gather [·, 5]: product, its column, width, then one or two columns of
     `grad` to add (second -1: none).
     """
-    wide = (terms.shape[0] + extra.shape[0]) * scalars.shape[1] * padded
-    transported = scratch[: window * padded]
-    sums = scratch[window * padded : window * padded + chunk * wide]
-    columns = scratch[window * padded + chunk * wide :]
+    n_scalars, stride = scalars.shape[1], WINDOW + lanes  # a power of two: all rows would fall to the same cache sets
+    wide = (terms.shape[0] + extra.shape[0]) * n_scalars * padded
+    me = claim(claimed, 0)
+    of_factors, of_table = (terms.shape[0] + 1) * n_scalars * stride, n_orders * 2 * WINDOW
+    of_sources, of_sums = window * padded, chunk * wide
+    mine = scratch[me]
+    factors = mine[:of_factors].reshape(terms.shape[0] + 1, n_scalars, stride)
+    mine = mine[of_factors:]
+    table = mine[:of_table].reshape(n_orders, 2, WINDOW)
+    mine = mine[of_table:]
+    transported = mine[:of_sources]
+    sums = mine[of_sources : of_sources + of_sums]
+    columns = mine[of_sources + of_sums :]
     gathered = columns[columns.shape[0] // 2 :]
     transported[:] = 0
     gathered[:] = 0
-    for p0 in range(start, stop, chunk):
-        p1 = min(p0 + chunk, stop)
-        _aggregate(
-            p0,
-            p1,
-            lanes,
-            x,
-            c_in,
-            order,
-            row_ptr,
-            source,
-            edge,
-            scalars,
-            pre,
-            pre_flip,
-            post,
-            post_flip,
-            sign,
-            blocks,
-            terms,
-            extra,
-            window,
-            padded,
-            transported,
-            factors,
-            table,
-            slots,
-            sums,
-        )
-        if out.shape[0] > 0:
-            _contract(p0, p1 - p0, chunk, lanes, wide, sums, weight, products, scatter, columns, order, out, c_out)
-        if weight_grad.shape[0] > 0:
-            _outer(p0, p1 - p0, chunk, lanes, wide, sums, order, grad, c_out, products, gather, gathered, weight_grad)
+    taken = claim(claimed, 1)
+    while taken < ranges.shape[0]:
+        start, stop = ranges[taken]
+        partial = weight_grad[taken]
+        partial[:] = 0
+        for p0 in range(start, stop, chunk):
+            p1 = min(p0 + chunk, stop)
+            _aggregate(
+                p0,
+                p1,
+                lanes,
+                x,
+                c_in,
+                order,
+                row_ptr,
+                source,
+                edge,
+                scalars,
+                pre,
+                pre_flip,
+                post,
+                post_flip,
+                sign,
+                blocks,
+                terms,
+                extra,
+                window,
+                padded,
+                transported,
+                factors,
+                table,
+                slots[me],
+                sums,
+            )
+            if out.shape[0] > 0:
+                _contract(p0, p1 - p0, chunk, lanes, wide, sums, weight, products, scatter, columns, order, out, c_out)
+            if partial.shape[0] > 0:
+                _outer(p0, p1 - p0, chunk, lanes, wide, sums, order, grad, c_out, products, gather, gathered, partial)
+        taken = claim(claimed, 1)
+
+
+@njit(cache=True, nogil=True)
+@with_tiles_in_its_name
+def run_ranges(
+    parallel: int,
+    threads: int,
+    ranges: Int64,
+    claimed: Int64,
+    scratch: Real,
+    slots: Int64,
+    chunk: int,
+    lanes: int,
+    x: Real,
+    c_in: int,
+    order: Int32,
+    row_ptr: Int32,
+    source: Int32,
+    edge: Int32,
+    scalars: Real,
+    pre: Real,
+    pre_flip: Signs,
+    post: Real,
+    post_flip: Signs,
+    sign: Any,
+    blocks: Int64,
+    terms: Int64,
+    extra: Int64,
+    products: Int64,
+    scatter: Int64,
+    gather: Int64,
+    window: int,
+    n_orders: int,
+    padded: int,
+    c_out: int,
+    weight: Real,
+    out: Real,
+    grad: Real,
+    weight_grad: Real,
+) -> None:
+    """All ranges of rows, by `threads` threads: see `_take_ranges`."""
+    arguments = (
+        ranges,
+        claimed,
+        scratch,
+        slots,
+        chunk,
+        lanes,
+        x,
+        c_in,
+        order,
+        row_ptr,
+        source,
+        edge,
+        scalars,
+        pre,
+        pre_flip,
+        post,
+        post_flip,
+        sign,
+        blocks,
+        terms,
+        extra,
+        products,
+        scatter,
+        gather,
+        window,
+        n_orders,
+        padded,
+        c_out,
+        weight,
+        out,
+        grad,
+        weight_grad,
+    )
+    team(parallel, threads, _take_ranges, arguments)

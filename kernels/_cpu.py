@@ -4,17 +4,15 @@ For each target p, A[p, τ, b, :] = Σ_e τ(e) scalars[e, b] Pre_e x[source_e] i
 the few functions that the post-rotation needs (`gaugenet.kernels._plan`); then out[p] is one matrix product per order.
 Nothing of size edges × channels is ever in memory, and the matrix product runs once per target, not once per edge.
 
-Threads are a pool of our own, as many as torch uses: numba's own layers either forbid calls from two threads at once or
-break after a fork. Each row of the result is summed by one thread in the order of its edges; weight gradients are
-summed per fixed segment of targets, then over the segments in order. So results are equal to the bit for any number of
-threads.
+Threads are torch's own, as many as it uses (`gaugenet.kernels._threads`). Each row of the result is summed by one
+thread in the order of its edges; weight gradients are summed per fixed segment of targets, then over the segments in
+order. So results are equal to the bit for any number of threads.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,12 +21,18 @@ from torch import Tensor
 
 from gaugenet.kernels._plan import Plan, make_plan
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
+from gaugenet.kernels._threads import in_parallel
 
 _CHUNK_BYTES = 384 << 10
 """Sums of one chunk of targets; with a panel of the weight they fit the second-level cache."""
 _WINDOW_BYTES = 24 << 10
 """Transported sources of one window of edges; most of a first-level cache."""
-_SEGMENT, _MAX_SEGMENTS = 1024, 16
+_APART = 64 << 10
+"""Bytes between the scratch of two threads. Side by side, weight gradients cost two cores up to a third more time than
+one; 8 KB apart, half of that; 64 KB apart, nothing: a core seems to read ahead of its own into what another writes."""
+_WORTH_A_THREAD = 10**7
+"""Multiply-adds, about 0.2 ms of a core, below which waking another is not worth it."""
+_SEGMENT, _MAX_SEGMENTS = 768, 16
 """Targets per partial weight gradient, at least; partial weight gradients, at most."""
 
 
@@ -70,44 +74,45 @@ def backward(
     if reverse_plan.cost > 1.25 * plan.cost:
         to_x, _ = _run(grad, weight.mT, None, reverse, reverse_plan)
         return to_x.to(x.dtype), weight_grad(x, grad, edges, in_blocks, out_blocks)
-    to_x, transposed = _run(grad, weight.mT, x, reverse, reverse_plan)
-    return to_x.to(x.dtype), transposed.mT.contiguous().to(x.dtype)
+    to_x, to_weight = _run(grad, weight.mT, x, reverse, reverse_plan, transposed=True)
+    return to_x.to(x.dtype), to_weight.to(x.dtype)
 
 
-def _run(x: Tensor, weight: Tensor | None, grad: Tensor | None, edges: EdgeArrays, plan: Plan) -> tuple[Tensor, Tensor]:
-    """The result where `weight` is given, and the weight gradient where `grad` is (else empty)."""
+def _run(
+    x: Tensor, weight: Tensor | None, grad: Tensor | None, edges: EdgeArrays, plan: Plan, transposed: bool = False
+) -> tuple[Tensor, Tensor]:
+    """The result where `weight` is given, and the weight gradient where `grad` is (else empty), or its transpose."""
     from gaugenet.kernels import _blocked
+    from gaugenet.kernels._windows import WINDOW
 
     dtype = edges.scalars.dtype
     n_target = edges.row_ptr.shape[0] - 1
     if 0 in (n_target, plan.c_in, plan.c_out, plan.n_scalars):
-        weight_shape = (plan.n_scalars, plan.c_out, plan.c_in)
-        return torch.zeros(n_target, plan.c_out, dtype=dtype), torch.zeros(weight_shape, dtype=dtype)
-    arguments, scratch = _arguments(x, edges, plan)
-    loop: Any = _blocked.run_range
-    none = np.empty(0, _empty(0, dtype).dtype)
+        to_weight = torch.zeros(plan.n_scalars, plan.c_out, plan.c_in, dtype=dtype)
+        return torch.zeros(n_target, plan.c_out, dtype=dtype), to_weight.mT if transposed else to_weight
+    arguments, n_scratch = _arguments(x, edges, plan)
+    loop: Any = _blocked.run_ranges
+    none = _none(dtype, (0,))
     out = none if weight is None else _empty(n_target * plan.c_out, dtype)
-    packed = none if weight is None else plan.pack(weight.detach().to(dtype)).numpy()
+    packed = none if weight is None else plan.pack(weight.to(dtype)).numpy()
     flat_grad = none if grad is None else grad.detach().to(dtype).contiguous().view(-1).numpy()
+    work = n_target * plan.cost + edges.source.shape[0] * len(plan.terms) * plan.n_scalars * plan.padded
+    threads = min(torch.get_num_threads(), max(work // _WORTH_A_THREAD, 1))
     if grad is None:
-        threads = torch.get_num_threads()
-        cuts = _cuts(n_target, 1 if threads == 1 else min(4 * threads, -(-n_target // int(arguments[0]))))
+        ranges = _ranges(n_target, 1 if threads == 1 else min(16 * threads, -(-n_target // int(arguments[0]))), False)
     else:
-        cuts = _cuts(n_target, min(_MAX_SEGMENTS, n_target // _SEGMENT))
-    partial = torch.zeros(len(cuts), 0 if grad is None else plan.size, dtype=dtype)
-    views = {start: partial[i].numpy() for i, (start, _) in enumerate(cuts)}
-
-    def run(start: int, stop: int) -> None:
-        loop(start, stop, *arguments, *scratch(), packed, out, flat_grad, views[start])
-
-    _in_parallel(run, cuts)
+        ranges = _ranges(n_target, min(_MAX_SEGMENTS, n_target // _SEGMENT), True)
+    width = 0 if grad is None else plan.size
+    partial = _empty(len(ranges) * width, dtype).reshape(len(ranges), width)
+    threads = min(threads, len(ranges))
+    in_parallel(
+        loop,
+        *(threads, ranges, np.zeros(2, np.int64)),
+        *(_empty(threads * n_scratch, dtype).reshape(threads, -1), np.empty((threads, 2, 6, WINDOW), np.int64)),
+        *(*arguments, packed, out, flat_grad, partial),
+    )
     result = torch.from_numpy(out).view(-1, plan.c_out) if weight is not None else torch.empty(0, dtype=dtype)
-    if grad is None:
-        return result, partial
-    total = partial[0]
-    for part in partial[1:]:
-        total += part
-    return result, plan.unpack(total)
+    return result, torch.empty(0, dtype=dtype) if grad is None else plan.unpack(torch.from_numpy(partial), transposed)
 
 
 def _plan(edges: EdgeArrays, in_blocks: Sequence[TransportBlock], out_blocks: Sequence[TransportBlock]) -> Plan:
@@ -123,8 +128,8 @@ def _plan(edges: EdgeArrays, in_blocks: Sequence[TransportBlock], out_blocks: Se
     )
 
 
-def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...], Callable[[], tuple[Any, ...]]]:
-    """What the loop takes between the range of targets and their scratch, and a maker of that scratch."""
+def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...], int]:
+    """What the loop takes between its scratch and the weight, and how many numbers of scratch a thread needs."""
     from gaugenet.kernels._tiles import lanes
     from gaugenet.kernels._windows import WINDOW
 
@@ -133,8 +138,10 @@ def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...
     wide = n_sums * plan.n_scalars * plan.padded
     chunk = max(min(_CHUNK_BYTES // max(wide * size, 1) // 12 * 12, 96), 12)
     window = max(min(_WINDOW_BYTES // max(plan.padded * size, 1), WINDOW), 8)
-    n_scratch = window * plan.padded + chunk * (wide + 2 * sum(p.columns for p in plan.products))
-    stride = WINDOW + lanes(size)  # a power of two would send all rows of the factors to the same few cache sets
+    n_orders, stride = plan.max_order + 2, WINDOW + lanes(size)
+    n_scratch = (len(plan.terms) + 1) * plan.n_scalars * stride + n_orders * 2 * WINDOW
+    n_scratch += window * plan.padded + chunk * (wide + 2 * sum(p.columns for p in plan.products))
+    n_scratch += _APART // size
     arguments = (
         chunk,
         lanes(size),
@@ -157,26 +164,21 @@ def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...
         plan.scatter_table,
         plan.gather_table,
         window,
+        n_orders,
         plan.padded,
         plan.c_out,
     )
-
-    def scratch() -> tuple[Any, ...]:
-        factors = _empty((len(plan.terms) + 1) * plan.n_scalars * stride, dtype)
-        table = _empty((plan.max_order + 2) * 2 * WINDOW, dtype)
-        return (
-            factors.reshape(len(plan.terms) + 1, plan.n_scalars, stride),
-            table.reshape(plan.max_order + 2, 2, WINDOW),
-            np.empty((2, 6, WINDOW), np.int64),
-            _empty(n_scratch, dtype),
-        )
-
-    return arguments, scratch
+    return arguments, n_scratch
 
 
 def _array(value: Tensor | None, dtype: torch.dtype, *shape: int) -> Any:
     """A numpy view; an empty array stands for None, since compiled loops want one type."""
-    return (torch.empty(shape, dtype=dtype) if value is None else value.detach().contiguous()).numpy()
+    return _none(dtype, shape) if value is None else value.detach().contiguous().numpy()
+
+
+@functools.cache
+def _none(dtype: torch.dtype, shape: tuple[int, ...]) -> Any:
+    return torch.empty(shape, dtype=dtype).numpy()
 
 
 def _empty(size: int, dtype: torch.dtype) -> Any:
@@ -184,22 +186,10 @@ def _empty(size: int, dtype: torch.dtype) -> Any:
     return torch.empty(size, dtype=dtype).numpy()
 
 
-def _cuts(n: int, parts: int) -> list[tuple[int, int]]:
-    parts = max(parts, 1)
-    return [(n * i // parts, n * (i + 1) // parts) for i in range(parts)]
-
-
-_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
-
-
-def _in_parallel(run: Callable[[int, int], None], cuts: list[tuple[int, int]]) -> None:
-    threads = min(torch.get_num_threads(), len(cuts))
-    if threads == 1:
-        for start, stop in cuts:
-            run(start, stop)
-        return
-    key = (os.getpid(), threads)  # a forked child inherits the dictionary, not the threads
-    if key not in _pools:
-        _pools[key] = ThreadPoolExecutor(threads, thread_name_prefix="transport_conv")
-    for done in [_pools[key].submit(run, start, stop) for start, stop in cuts]:
-        done.result()
+@functools.lru_cache(maxsize=64)
+def _ranges(n: int, parts: int, falling: bool) -> Any:
+    """int64 [parts, 2], of equal length or, where there may be few, the last a third of the first: threads that take
+    one after the other are then done at nearly the same time."""
+    weights = np.linspace(3, 1, max(parts, 1)) if falling else np.ones(max(parts, 1))
+    cuts = np.round(n * np.concatenate([[0], weights.cumsum() / weights.sum()])).astype(np.int64)
+    return np.stack([cuts[:-1], cuts[1:]], 1)

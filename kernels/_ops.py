@@ -7,11 +7,12 @@ matter of `gaugenet.kernels.dispatch`, asked at every call.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from gaugenet.kernels import dispatch
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
@@ -55,101 +56,201 @@ def _edge_arrays(args: Sequence[Any]) -> EdgeArrays:
     return EdgeArrays(scalars, pre, pre_flip, post, post_flip, row_ptr, source, edge, args[_CONJUGATE], args[_REVERSE])
 
 
-@torch.library.custom_op(
-    "gaugenet::transport_conv", mutates_args=(), schema=f"(Tensor x, Tensor weight, {_EDGES}) -> Tensor"
-)
-def _conv_op(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
+def _conv_kernel(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
     implementation = dispatch.operator(x, args[_IMPLEMENTATION])
     with torch.autocast(x.device.type, enabled=False):
         return implementation.conv(x, weight, _edge_arrays(args), *_blocks(args))
 
 
-@torch.library.custom_op(
-    "gaugenet::transport_conv_weight_grad",
-    mutates_args=(),
-    schema=f"(Tensor x, Tensor grad, {_EDGES}) -> Tensor",
-)
-def _weight_grad_op(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
+def _weight_grad_kernel(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
     implementation = dispatch.operator(x, args[_IMPLEMENTATION])
     with torch.autocast(x.device.type, enabled=False):
         return implementation.weight_grad(x, grad, _edge_arrays(args), *_blocks(args))
 
 
-@torch.library.custom_op(
-    "gaugenet::transport_conv_backward",
-    mutates_args=(),
-    schema=f"(Tensor x, Tensor weight, Tensor grad, {_EDGES}) -> (Tensor, Tensor)",
-)
-def _backward_op(x: Tensor, weight: Tensor, grad: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
+def _backward_kernel(x: Tensor, weight: Tensor, grad: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
     implementation = dispatch.operator(x, args[_IMPLEMENTATION])
     edges, reverse = _edge_arrays(args), _edge_arrays(_transposed(args))
     with torch.autocast(x.device.type, enabled=False):
         return implementation.backward(x, weight, grad, edges, reverse, *_blocks(args))
 
 
-@_conv_op.register_fake
-def _(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
+def _conv_fake(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
     return x.new_empty(args[5].shape[0] - 1, weight.shape[1])
 
 
-@_weight_grad_op.register_fake
-def _(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
+def _weight_grad_fake(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
     return x.new_empty(args[0].shape[1], grad.shape[1], x.shape[1])
 
 
-@_backward_op.register_fake
-def _(x: Tensor, weight: Tensor, grad: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
+def _backward_fake(x: Tensor, weight: Tensor, grad: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
     return x.new_empty(x.shape), x.new_empty(weight.shape)  # contiguous, however x is strided
+
+
+class _Leaf(list[int]):
+    """A list that the transforms of `torch.func` do not look into: they would count its numbers as arguments."""
+
+
+class _Differentiable(torch.autograd.Function):
+    """One operator: what autograd does with it, and `torch.func` too."""
+
+    generate_vmap_rule = True
+    op: Any
+
+    @classmethod
+    def run(cls, *args: Any) -> Any:
+        """The operator where autograd meets it."""
+        tracked = torch.is_grad_enabled() and any(a.requires_grad for a in args[:3] if isinstance(a, Tensor))
+        if tracked or forward_ad._current_level >= 0:
+            return cls.apply(*args)  # type: ignore[no-untyped-call]
+        with torch._C._AutoDispatchBelowAutograd():
+            return cls.op(*args)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        tensors = inputs[: len(inputs) - _N_EDGES + _CONJUGATE]
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        ctx.rest = inputs[len(tensors) :]
+
+
+class _Conv(_Differentiable):
+    """out = conv(x; weight)"""
+
+    @staticmethod
+    def forward(*args: Any) -> Tensor:
+        with torch._C._AutoDispatchBelowAutograd():
+            return cast(Tensor, _Conv.op(*args))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, *edges = ctx.saved_tensors
+        args = (*edges, *ctx.rest)
+        to_x = to_weight = None
+        if ctx.needs_input_grad[0] and ctx.needs_input_grad[1]:
+            to_x, to_weight = _both(x, weight, grad, *args)
+        elif ctx.needs_input_grad[0]:
+            to_x = conv(grad, weight.mT, *_transposed(args))
+        elif ctx.needs_input_grad[1]:
+            to_weight = weight_grad(x, grad, *args)
+        return to_x, to_weight, *([None] * _N_EDGES)
+
+    @staticmethod
+    def jvp(ctx: Any, of_x: Tensor | None, of_weight: Tensor | None, *_: Any) -> Tensor | None:
+        x, weight, *edges = ctx.saved_tensors
+        return _product_rule(conv, x, weight, of_x, of_weight, (*edges, *ctx.rest))
+
+
+class _WeightGrad(_Differentiable):
+    """The weight gradient of conv(x; ·) for the gradient `grad` of its result."""
+
+    @staticmethod
+    def forward(*args: Any) -> Tensor:
+        with torch._C._AutoDispatchBelowAutograd():
+            return cast(Tensor, _WeightGrad.op(*args))
+
+    @staticmethod
+    def backward(ctx: Any, of_weight: Tensor) -> tuple[Tensor | None, ...]:
+        x, grad, *edges = ctx.saved_tensors
+        args = (*edges, *ctx.rest)
+        to_x = conv(grad, of_weight.mT, *_transposed(args)) if ctx.needs_input_grad[0] else None
+        to_grad = conv(x, of_weight, *args) if ctx.needs_input_grad[1] else None
+        return to_x, to_grad, *([None] * _N_EDGES)
+
+    @staticmethod
+    def jvp(ctx: Any, of_x: Tensor | None, of_grad: Tensor | None, *_: Any) -> Tensor | None:
+        x, grad, *edges = ctx.saved_tensors
+        return _product_rule(weight_grad, x, grad, of_x, of_grad, (*edges, *ctx.rest))
+
+
+class _Backward(_Differentiable):
+    """Both gradients of conv(x; weight) at once."""
+
+    @staticmethod
+    def forward(*args: Any) -> tuple[Tensor, Tensor]:
+        with torch._C._AutoDispatchBelowAutograd():
+            return cast(tuple[Tensor, Tensor], _Backward.op(*args))
+
+    @staticmethod
+    def backward(ctx: Any, of_x: Tensor, of_weight: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight, grad, *edges = ctx.saved_tensors
+        args = (*edges, *ctx.rest)
+        to_x = conv(grad, of_weight.mT, *_transposed(args)) if ctx.needs_input_grad[0] else None
+        to_weight = weight_grad(of_x, grad, *args) if ctx.needs_input_grad[1] else None
+        to_grad = conv(of_x, weight, *args) + conv(x, of_weight, *args) if ctx.needs_input_grad[2] else None
+        return to_x, to_weight, to_grad, *([None] * _N_EDGES)
+
+    @staticmethod
+    def jvp(
+        ctx: Any, of_x: Tensor | None, of_weight: Tensor | None, of_grad: Tensor | None, *_: Any
+    ) -> tuple[Tensor | None, Tensor | None]:
+        x, weight, grad, *edges = ctx.saved_tensors
+        args = (*edges, *ctx.rest)
+        transposed = None if of_weight is None else of_weight.mT
+        to_x = _product_rule(conv, grad, weight.mT, of_grad, transposed, _transposed(args))
+        return to_x, _product_rule(weight_grad, x, grad, of_x, of_grad, args)
+
+
+def _product_rule(
+    function: Callable[..., Tensor],
+    left: Tensor,
+    right: Tensor,
+    of_left: Tensor | None,
+    of_right: Tensor | None,
+    args: tuple[Any, ...],
+) -> Tensor | None:
+    """The tangent of function(left, right), linear in both."""
+    parts = [function(a, b, *args) for a, b in ((of_left, right), (left, of_right)) if a is not None and b is not None]
+    return sum(parts[1:], parts[0]) if parts else None
+
+
+def _transforming() -> bool:
+    """Whether a transform of `torch.func` runs: it wants to meet the function that autograd applies."""
+    return not torch.compiler.is_compiling() and torch._C._are_functorch_transforms_active()
+
+
+def _apply(function: type[_Differentiable], *args: Any) -> Any:
+    hidden = (_Leaf(a) if isinstance(a, list) else a for a in args)
+    return function.apply(*hidden)  # type: ignore[no-untyped-call]
 
 
 def conv(x: Tensor, weight: Tensor, *args: Any) -> Tensor:
     """out = conv(x; weight) over the edges in `args`, in the order of the schema."""
-    out: Tensor = torch.ops.gaugenet.transport_conv(x, weight, *args)
-    return out
+    if _transforming():
+        return cast(Tensor, _apply(_Conv, x, weight, *args))
+    return cast(Tensor, torch.ops.gaugenet.transport_conv(x, weight, *args))
 
 
 def weight_grad(x: Tensor, grad: Tensor, *args: Any) -> Tensor:
     """The weight gradient of conv(x; ·) for the gradient `grad` of its result."""
-    out: Tensor = torch.ops.gaugenet.transport_conv_weight_grad(x, grad, *args)
-    return out
+    if _transforming():
+        return cast(Tensor, _apply(_WeightGrad, x, grad, *args))
+    return cast(Tensor, torch.ops.gaugenet.transport_conv_weight_grad(x, grad, *args))
 
 
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    n_leading = len(inputs) - _N_EDGES
-    ctx.save_for_backward(*inputs[: n_leading + _CONJUGATE])
-    ctx.rest = inputs[n_leading + _CONJUGATE :]
+def _both(x: Tensor, weight: Tensor, grad: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
+    if _transforming():
+        return cast(tuple[Tensor, Tensor], _apply(_Backward, x, weight, grad, *args))
+    return cast(tuple[Tensor, Tensor], torch.ops.gaugenet.transport_conv_backward(x, weight, grad, *args))
 
 
-def _conv_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight, *edges = ctx.saved_tensors
-    args = (*edges, *ctx.rest)
-    to_x = to_weight = None
-    if ctx.needs_input_grad[0] and ctx.needs_input_grad[1]:
-        to_x, to_weight = torch.ops.gaugenet.transport_conv_backward(x, weight, grad, *args)
-    elif ctx.needs_input_grad[0]:
-        to_x = conv(grad, weight.mT, *_transposed(args))
-    elif ctx.needs_input_grad[1]:
-        to_weight = weight_grad(x, grad, *args)
-    return to_x, to_weight, *([None] * _N_EDGES)
+_library: Any = torch.library.Library("gaugenet", "FRAGMENT")  # type: ignore[no-untyped-call]
 
 
-def _weight_grad_backward(ctx: Any, of_weight: Tensor) -> tuple[Tensor | None, ...]:
-    x, grad, *edges = ctx.saved_tensors
-    args = (*edges, *ctx.rest)
-    to_x = conv(grad, of_weight.mT, *_transposed(args)) if ctx.needs_input_grad[0] else None
-    to_grad = conv(x, of_weight, *args) if ctx.needs_input_grad[1] else None
-    return to_x, to_grad, *([None] * _N_EDGES)
+def _register(
+    name: str, arguments: str, kernel: Callable[..., Any], fake: Callable[..., Any], function: type[_Differentiable]
+) -> None:
+    """What `torch.library.custom_op` does, less the many layers of Python that it puts around every call."""
+    results = "(Tensor, Tensor)" if function is _Backward else "Tensor"
+    _library.define(f"{name}({arguments}, {_EDGES}) -> {results}", tags=(torch.Tag.pt2_compliant_tag,))
+    _library.impl(name, kernel, "CompositeExplicitAutograd")
+    torch.library.register_fake(f"gaugenet::{name}", fake, lib=_library)
+    function.op = getattr(torch.ops.gaugenet, name).default
+    _library.impl(name, function.run, "Autograd")
 
 
-def _backward_backward(ctx: Any, of_x: Tensor, of_weight: Tensor) -> tuple[Tensor | None, ...]:
-    x, weight, grad, *edges = ctx.saved_tensors
-    args = (*edges, *ctx.rest)
-    to_x = conv(grad, of_weight.mT, *_transposed(args)) if ctx.needs_input_grad[0] else None
-    to_weight = weight_grad(of_x, grad, *args) if ctx.needs_input_grad[1] else None
-    to_grad = conv(of_x, weight, *args) + conv(x, of_weight, *args) if ctx.needs_input_grad[2] else None
-    return to_x, to_weight, to_grad, *([None] * _N_EDGES)
-
-
-_conv_op.register_autograd(_conv_backward, setup_context=_setup)
-_weight_grad_op.register_autograd(_weight_grad_backward, setup_context=_setup)
-_backward_op.register_autograd(_backward_backward, setup_context=_setup)
+_register("transport_conv", "Tensor x, Tensor weight", _conv_kernel, _conv_fake, _Conv)
+_register("transport_conv_weight_grad", "Tensor x, Tensor grad", _weight_grad_kernel, _weight_grad_fake, _WeightGrad)
+_register(
+    "transport_conv_backward", "Tensor x, Tensor weight, Tensor grad", _backward_kernel, _backward_fake, _Backward
+)

@@ -15,7 +15,6 @@ a complex product and takes three real ones instead of four (Gauss), A_(c+s) bei
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -78,6 +77,8 @@ class Plan:
     """[·, 5] as `_blocked.run_range` reads it, like the next two."""
     scatter_table: NDArray[np.int64]
     gather_table: NDArray[np.int64]
+    part_table: NDArray[np.int64]
+    """[·, 5] as `_packing` reads it."""
     n_scalars: int
     c_in: int
     padded: int
@@ -86,35 +87,34 @@ class Plan:
     size: int
     """Numbers in the packed weight."""
     max_order: int
-
-    @property
-    def cost(self) -> int:
-        """Multiply-adds per target in the matrix products."""
-        return int((self.product_table[:, 1] * self.product_table[:, 3]).sum())
-
-    def _views(self, packed: Tensor) -> Iterator[tuple[Piece, Part, Tensor]]:
-        """Each part of each piece, with its [B, C_in, width] view of the packed weight."""
-        for p in self.products:
-            inner = len(p.terms) * self.n_scalars * self.padded
-            matrix = packed[p.offset : p.offset + inner * p.columns]
-            matrix = matrix.view(len(p.terms), self.n_scalars, self.padded, p.columns)
-            for piece in p.pieces:
-                for part in piece.parts:
-                    yield piece, part, matrix[part.term, :, : self.c_in].narrow(2, piece.column, piece.width)
+    cost: int
+    """Multiply-adds per target in the matrix products."""
 
     def pack(self, weight: Tensor) -> Tensor:
         """[B, C_out, C_in] -> flat matrices, inner dimension (term, b, column of x) first, zeros where padded."""
-        packed = weight.new_zeros(self.size)
-        for piece, part, view in self._views(packed):
-            view.add_(weight.narrow(1, part.row, piece.width).mT, alpha=part.sign)
+        from gaugenet.kernels import _packing
+
+        weight = weight.detach()
+        if not (weight.is_contiguous() or weight.mT.is_contiguous()):
+            weight = weight.contiguous()
+        flat = (weight if weight.is_contiguous() else weight.mT).reshape(-1)
+        packed = flat.new_empty(self.size)
+        strides = np.array(weight.stride(), np.int64)
+        _packing.pack(flat.numpy(), strides, self.n_scalars, self.c_in, self.padded, self.part_table, packed.numpy())
         return packed
 
-    def unpack(self, packed: Tensor) -> Tensor:
-        """The transpose of `pack`: flat matrices -> [B, C_out, C_in], parts of the same weight added in order."""
-        weight = packed.new_zeros(self.n_scalars, self.c_out, self.c_in)
-        for piece, part, view in self._views(packed):
-            weight.narrow(1, part.row, piece.width).add_(view.mT, alpha=part.sign)
-        return weight
+    def unpack(self, partial: Tensor, transposed: bool = False) -> Tensor:
+        """The transpose of `pack`, of a sum: [·, size] -> [B, C_out, C_in], contiguous, or [B, C_in, C_out]. It adds up
+        in the memory of `partial`."""
+        from gaugenet.kernels import _packing
+
+        rows, columns = (self.c_in, self.c_out) if transposed else (self.c_out, self.c_in)
+        weight = partial.new_empty(self.n_scalars * rows * columns)
+        strides = np.array([rows * columns, *((1, columns) if transposed else (columns, 1))], np.int64)
+        _packing.unpack(
+            partial.numpy(), strides, self.n_scalars, self.c_in, self.padded, self.part_table, weight.numpy()
+        )
+        return weight.view(self.n_scalars, rows, columns)
 
 
 @functools.lru_cache(maxsize=256)
@@ -157,12 +157,14 @@ def make_plan(
         product_table=_table(table, 5),
         scatter_table=_table(_scatter(products), 6),
         gather_table=_table(_gather(products), 5),
+        part_table=_table(_parts(products, inner), 5),
         n_scalars=n_scalars,
         c_in=c_in,
         padded=padded,
         c_out=sum(b.width for b in out_blocks),
         size=size,
         max_order=max([0, *(b.order for b in (*in_blocks, *out_blocks))]),
+        cost=sum(row[1] * row[3] for row in table),
     )
 
 
@@ -255,4 +257,15 @@ def _gather(products: list[Product]) -> list[list[int]]:
         for piece in p.pieces:
             second = piece.outs[1] if len(piece.outs) == 2 else -1
             rows.append([q, piece.column, piece.width, piece.outs[0], second])
+    return rows
+
+
+def _parts(products: list[Product], inner: int) -> list[list[int]]:
+    """first number in the packed weight, columns there, then first row of the weight, rows, sign"""
+    rows = []
+    for p in products:
+        for piece in p.pieces:
+            for part in piece.parts:
+                to = p.offset + part.term * inner * p.columns + piece.column
+                rows.append([to, p.columns, part.row, piece.width, part.sign])
     return rows

@@ -283,6 +283,17 @@ def _typed_prefetch(typing: Any, x: Any, first: Any, n: Any) -> Any:
     return signature, emit
 
 
+def _typed_claim(typing: Any, counter: Any, at: Any) -> Any:
+    """Takes counter[at] and adds one to it, at once for all threads."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        code = _Code(context, builder, counter.dtype)
+        where = code.address(_data(context, builder, counter, args[0]), args[1])
+        return builder.atomic_rmw("add", where, code.const(1), "monotonic")
+
+    return types.intp(counter, types.intp), emit
+
+
 def _typed_scale(typing: Any, n: Any, x: Any, x0: Any, o: Any, o0: Any, a: Any) -> Any:
     """o[o0 + c] = a x[x0 + c] for c < n, on flat arrays."""
     integer = types.intp
@@ -310,6 +321,7 @@ mix: Any = intrinsic(_typed_mix)
 scale: Any = intrinsic(_typed_scale)
 turn: Any = intrinsic(_typed_turn)
 prefetch: Any = intrinsic(_typed_prefetch)
+claim: Any = intrinsic(_typed_claim)
 
 
 @njit(cache=True, nogil=True)

@@ -59,6 +59,41 @@ def test_the_gradient_operators_are_differentiable(small, implementation):
     assert torch.autograd.gradgradcheck(both, (x, weight, grad))
 
 
+def test_forward_mode_and_batches_of_gradients(small, implementation):
+    def run(x, weight):
+        return transport_conv(x, weight, small.edges, small.in_blocks, small.out_blocks, implementation=implementation)
+
+    inputs = (leaf(small.x), leaf(small.weight))
+    batched = {"check_batched_grad": True, "fast_mode": True}
+    assert torch.autograd.gradcheck(run, inputs, check_forward_ad=True, check_batched_forward_grad=True, **batched)
+    assert torch.autograd.gradgradcheck(run, inputs, check_fwd_over_rev=True, **batched)
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning")
+def test_transforms_of_torch_func(small, error):
+    """Gradients, tangents, Jacobians, Hessians and batches, against autograd on the definition."""
+    func = torch.func
+
+    def run(x, weight, implementation=None):
+        return transport_conv(x, weight, small.edges, small.in_blocks, small.out_blocks, implementation=implementation)
+
+    def cubes(x, weight, implementation=None):
+        return run(x, weight, implementation).pow(3).sum()
+
+    x, weight = small.x, small.weight
+    for argument in (0, 1):
+        one = lambda t, a=argument: cubes(t, weight, "reference") if a == 0 else cubes(x, t, "reference")  # noqa: E731
+        given = (x, weight)[argument]
+        gradient = torch.autograd.functional.jacobian(one, given)
+        assert error(func.grad(cubes, argument)(x, weight), gradient) < 1e-13
+        assert error(func.hessian(cubes, argument)(x, weight), torch.autograd.functional.hessian(one, given)) < 1e-13
+        tangent = torch.randn(given.shape, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+        tangents = (tangent, torch.zeros_like(weight)) if argument == 0 else (torch.zeros_like(x), tangent)
+        assert error(func.jvp(cubes, (x, weight), tangents)[1], (gradient * tangent).sum()) < 1e-12
+    per_sample = func.vmap(func.grad(cubes, 1), (0, None))(torch.stack([x, 2 * x]), weight)
+    assert error(per_sample[1], 8 * per_sample[0]) < 1e-13
+
+
 @pytest.mark.parametrize("needed", [(True, False), (False, True), (False, False)])
 def test_only_what_is_needed_gets_a_gradient(small, implementation, needed):
     """The other paths of the derivative: they agree with both gradients at once."""

@@ -14,13 +14,17 @@ IN = (TransportBlock(0, 0, 1, 9), TransportBlock(1, 0, 2, 4))
 @pytest.mark.parametrize("has_post_flip", [False, True])
 @pytest.mark.parametrize("lanes", [4, 8, 16])
 def test_pack_and_unpack_are_transposes(has_post, has_post_flip, lanes):
-    """<pack W, P> = <W, unpack P>, for any P."""
+    """<pack W, P> = <W, unpack P>, for any P, whatever the strides; of a sum, which is taken on the way."""
     plan = make_plan(IN, OUT, 3, has_post, has_post_flip, lanes)
     generator = torch.Generator().manual_seed(0)
     weight = torch.randn(3, plan.c_out, plan.c_in, generator=generator, dtype=torch.float64)
-    packed = torch.randn(plan.size, generator=generator, dtype=torch.float64)
-    left, right = (plan.pack(weight) * packed).sum(), (weight * plan.unpack(packed)).sum()
-    assert abs(float(left - right)) < 1e-11
+    packed = torch.randn(2, plan.size, generator=generator, dtype=torch.float64)
+    for transposed in (False, True):
+        left = (plan.pack(weight) * packed).sum()
+        given = weight.mT if transposed else weight
+        right = (given * plan.unpack(packed.clone(), transposed)).sum()
+        assert abs(float(left - right)) < 1e-11
+        weight = weight.mT.contiguous().mT  # the same numbers, other strides
 
 
 def test_a_weight_costs_what_it_must():

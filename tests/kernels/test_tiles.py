@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numba import njit
 
-from gaugenet.kernels import _blocked, _tiles, _windows
+from gaugenet.kernels import _blocked, _team, _tiles, _windows
 
 
 @njit
@@ -71,11 +71,12 @@ def test_what_numba_keeps_of_the_loop_depends_on_the_tiles(monkeypatch, tmp_path
 
         return _blocked.with_tiles_in_its_name(loop).__qualname__.rpartition("_")[2]
 
-    assert _blocked.run_range.py_func.__qualname__ == f"run_range_{name()}"
+    assert _blocked.run_ranges.py_func.__qualname__ == f"run_ranges_{name()}"
     before = name()
     monkeypatch.setattr(_blocked, "__file__", str(tmp_path / "_blocked.py"))
     (tmp_path / "_tiles.py").write_text("# another")
-    (tmp_path / "_windows.py").write_bytes(Path(_windows.__file__).read_bytes())
+    for module in (_windows, _team):
+        (tmp_path / Path(module.__file__).name).write_bytes(Path(module.__file__).read_bytes())
     assert name() != before
 
 
