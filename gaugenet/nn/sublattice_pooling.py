@@ -23,8 +23,8 @@ class SublatticePool(nn.Module):
 
     t are the 3 × 3 pixels of a kernel (on the hexagonal lattice the seven of its hexagon), q(p, t) and g as in
     `ChartConv`; places beyond a border and at holes take no part. Windows are centred on pixels that stay, so that the
-    layer commutes with every symmetry that the coarser lattice keeps: on `icosahedral_atlas` with all 60 rotations,
-    where squares of pixels (`ChartMaxPool`) fit into none of them. The result lives on `sublattice(atlas)`.
+    layer commutes with every symmetry that the coarser lattice keeps: on `icosahedral_atlas`, where `ChartMaxPool` has
+    no squares, with all 60 rotations. The result lives on `sublattice(atlas)`.
 
     Args:
         field_type: of input and output.
