@@ -39,7 +39,7 @@ class MeshNetwork(nn.Module):
         self.gates = nn.ModuleList(gn.GatedNonlinearity(t) for t in hidden[1:])
         self.pooling = gn.GlobalPooling(hidden[-1], ("mean", "max"))
         self.head = nn.Sequential(nn.Linear(self.pooling.n_out, 32), nn.ReLU(), nn.Linear(32, 10))
-        self.register_buffer("directions", torch.from_numpy(mesh.vertices).clone(), persistent=False)
+        self.register_buffer("directions", torch.tensor(mesh.vertices), persistent=False)
         self.directions: Tensor
         """[V, 3] where the network wants its input."""
 
