@@ -18,9 +18,8 @@ import math
 import numpy as np
 
 from gaugenet.meshes.compiled import compiled
+from gaugenet.meshes.edge_distance import grown
 from gaugenet.meshes.fans import CornerFans, Floats, vertex_areas
-from gaugenet.meshes.transport import act
-from gaugenet.meshes.unfolding import corner_after, corner_before
 
 _SWEEPS = 3
 _DECAY = 0.3
@@ -59,72 +58,103 @@ def roughness(fans: CornerFans) -> Floats:
     return np.where(size < _FLAT, 0.0, np.clip((ratio - _SMOOTH) / (_ROUGH - _SMOOTH), 0.0, 1.0))
 
 
+TERM = np.dtype(
+    [("place", np.int64)] + [(name, np.float64) for name in ("weight", "step_x", "step_y", "turn_x", "turn_y")]
+)
+"""A neighbour a of a vertex c: its place among the logarithms, its weight, and weight times e_ac and times g_{a<-c}."""
+
+
 @compiled
-def average_over_neighbors(half_edges, vertices, corners, ends, paths, token, order, amount):  # type: ignore[no-untyped-def]
-    """Replace `log` and `turn` of the reached vertices, as far as `straddle_correct` has settled them.
+def average_over_neighbors(vertices, spokes, paths, logs, terms, token, n, amount):  # type: ignore[no-untyped-def]
+    """Replace the logarithms and transporters of the first n of `logs` that `straddle_correct` has settled.
+
+    Which neighbours agree, and with which weight they count, the first sweep decides for all.
 
     Args:
-        half_edges, vertices, corners, ends: the surface (`gaugenet.meshes.fans.packed`, `edge_ends`).
-        order: reached vertices, nearest first. amount: from 0, change nothing, to 1.
+        vertices, spokes: the surface (`gaugenet.meshes.fans.packed`, `gaugenet.meshes.spokes`).
+        logs: the target, then vertices from near to far. terms: list of TERM, which grows.
+        amount: from 0, change nothing, to 1.
+
+    Returns:
+        terms
     """
-    log, turn = np.empty(len(order), np.complex128), np.empty(len(order), np.complex128)
-    for i in range(len(order)):
-        log[i], turn[i] = paths[order[i]].log, paths[order[i]].turn
-    for _ in range(_SWEEPS):
-        for i in range(len(order)):
-            path = paths[order[i]]
-            if path.settled == token and not path.bent and path.distance > 0.0:
-                _average(half_edges, vertices, corners, ends, paths, token, order[i], log[i], turn[i], amount)
+    for i in range(1, n):
+        log = logs[i]
+        log.first_log_x, log.first_log_y = log.log_x, log.log_y
+        log.first_turn_x, log.first_turn_y = log.turn_x, log.turn_y
+    used = 0
+    for sweep in range(_SWEEPS):
+        for i in range(1, n):
+            log = logs[i]
+            if sweep == 0:
+                log.begin = log.end = used
+                if not log.settled or log.bent:
+                    continue
+                vertex = vertices[log.vertex]
+                if used + vertex.last_spoke - vertex.first_spoke > len(terms):
+                    terms = grown(terms, used + vertex.last_spoke - vertex.first_spoke)
+                log.alone = log.total = 0.0
+                for at in range(vertex.first_spoke, vertex.last_spoke):
+                    spoke = spokes[at]
+                    path = paths[spoke.vertex]
+                    other = logs[path.rank if path.stamp == token else 0]
+                    if path.stamp != token or not other.settled:
+                        # the value of the vertex itself before the sweeps stands in
+                        log.alone += spoke.weight
+                        log.total += abs(spoke.weight)
+                    elif other.flip * spoke.flip == log.flip and _agree(log, other, spoke):
+                        _weigh(terms[used], log, other, spoke, path.rank)
+                        log.total += abs(terms[used].weight)
+                        used += 1
+                log.end = used
+            if log.begin == log.end:
+                continue
+            x, y = log.alone * log.first_log_x, log.alone * log.first_log_y
+            turn_x, turn_y = log.alone * log.first_turn_x, log.alone * log.first_turn_y
+            for at in range(log.begin, log.end):
+                term = terms[at]
+                other = logs[term.place]
+                x += term.weight * other.log_x + other.turn_x * term.step_x - other.turn_y * term.step_y
+                y += term.weight * other.log_y + other.turn_x * term.step_y + other.turn_y * term.step_x
+                turn_x += other.turn_x * term.turn_x - other.turn_y * term.turn_y
+                turn_y += other.turn_x * term.turn_y + other.turn_y * term.turn_x
+            _replace(log, x, y, turn_x, turn_y, amount)
+    return terms
 
 
 @compiled
-def _average(half_edges, vertices, corners, ends, paths, token, c, first_log, first_turn, amount):  # type: ignore[no-untyped-def]
-    """One vertex; its value before the sweeps stands in for neighbours that were not reached."""
-    path = paths[c]
-    log, turn, total = 0j, 0j, 0.0
-    n = vertices[c].last - vertices[c].first
-    # each edge once: that at which each corner of the fan begins, and at the boundary that at which the last one ends
-    for i in range(n + vertices[c].boundary):
-        corner = corners[vertices[c].first + min(i, n - 1)]
-        own = half_edges[corner]
-        # the fan does not depend on the handedness asked for, whose directions are negative where it is -1
-        begins = (own.corner_sign > 0) == (own.direction + 0.5 * own.corner_sign * own.corner_angle > 0.0)
-        if i == n:
-            begins = not begins
-        edge = corner if begins else corner_before(corner)
-        other = paths[half_edges[corner_after(corner) if begins else edge].vertex]
-        here = half_edges[edge]
-        weight = _cotangent(half_edges[corner_before(edge)])
-        if here.twin >= 0:
-            weight += _cotangent(half_edges[corner_before(here.twin)])
-        if other.settled != token:
-            log, turn, total = log + weight * first_log, turn + weight * first_turn, total + abs(weight)
-            continue
-        end = ends[edge]
-        if other.flip * end.flip != path.flip:
-            continue
-        at_other, at_c = (end.at_head, end.at_tail) if begins else (end.at_tail, end.at_head)
-        along = act(other.turn, other.flip, at_other)
-        found = -act(along, -path.flip, at_c)
-        if (found * path.turn.conjugate()).real < _AGREE:
-            continue
-        nearer = _DECAY * (path.distance - other.distance)
-        # exp to second order: positive, and its argument is below the decay times an edge
-        weight *= 1.0 + nearer * (1.0 + 0.5 * nearer)
-        log += weight * (other.log + here.length * along)
-        turn += weight * found
-        total += abs(weight)
-    size, unit = abs(log), abs(turn)
+def _agree(log, other, spoke):  # type: ignore[no-untyped-def]
+    turn_y = other.flip * spoke.turn_y
+    along = other.turn_x * spoke.turn_x - other.turn_y * turn_y
+    across = other.turn_x * turn_y + other.turn_y * spoke.turn_x
+    return along * log.turn_x + across * log.turn_y >= _AGREE
+
+
+@compiled
+def _weigh(term, log, other, spoke, place):  # type: ignore[no-untyped-def]
+    nearer = _DECAY * (log.distance - other.distance)
+    # exp to second order: positive, and its argument is below the decay times an edge
+    weight = spoke.weight * (1.0 + nearer * (1.0 + 0.5 * nearer))
+    term.place, term.weight = place, weight
+    term.step_x, term.step_y = weight * spoke.step_x, weight * (other.flip * spoke.step_y)
+    term.turn_x, term.turn_y = weight * spoke.turn_x, weight * (other.flip * spoke.turn_y)
+
+
+@compiled
+def _replace(log, x, y, turn_x, turn_y, amount):  # type: ignore[no-untyped-def]
+    """The means in place of the values of a vertex, as far as `amount` says."""
+    size, unit = math.sqrt(x * x + y * y), math.sqrt(turn_x * turn_x + turn_y * turn_y)
     # where cotangents of both signs cancel the mean means nothing
-    if size <= 0.1 * total * path.distance or unit <= 0.1 * total:
+    if size <= 0.1 * log.total * log.distance or unit <= 0.1 * log.total:
         return
-    log = amount * log / size + (1.0 - amount) * first_log / path.distance
-    turn = amount * turn / unit + (1.0 - amount) * first_turn
-    size, unit = abs(log), abs(turn)
+    if amount < 1.0:
+        of_mean, of_first = amount / size, (1.0 - amount) / log.distance
+        x, y = of_mean * x + of_first * log.first_log_x, of_mean * y + of_first * log.first_log_y
+        of_mean, of_first = amount / unit, 1.0 - amount
+        turn_x = of_mean * turn_x + of_first * log.first_turn_x
+        turn_y = of_mean * turn_y + of_first * log.first_turn_y
+        size, unit = math.sqrt(x * x + y * y), math.sqrt(turn_x * turn_x + turn_y * turn_y)
     if size > 0.0 and unit > 0.0:
-        path.log, path.turn = log * (path.distance / size), turn / unit
-
-
-@compiled
-def _cotangent(corner):  # type: ignore[no-untyped-def]
-    return corner.cosine / corner.sine if corner.sine > 0.0 else 0.0
+        longer, longer_turn = log.distance / size, 1.0 / unit
+        log.log_x, log.log_y = x * longer, y * longer
+        log.turn_x, log.turn_y = turn_x * longer_turn, turn_y * longer_turn

@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from gaugenet.meshes.compiled import compiled
-from gaugenet.meshes.unfolding import corner_before
+from gaugenet.meshes.fans import corner_before
 
 _DELAUNAY = 1e-9
 """Radians by which opposite angles may exceed π."""
@@ -56,9 +56,10 @@ def edge_turns(half_edges, vertices, corners):  # type: ignore[no-untyped-def]
             corner = half_edges[around[i]]
             a, b = corner.length, half_edges[corner_before(around[i])].length
             if delaunay:
-                share[i] = (2.0 * a * b - (a * a + b * b) * corner.cosine) / corner.sine / 8.0
+                # cos γ = along a / b and sin γ = height a / b
+                share[i] = (2.0 * b * b - (a * a + b * b) * corner.along) / corner.height / 8.0
             else:
-                share[i] = a * b * corner.sine / 6.0
+                share[i] = a * a * corner.height / 6.0
             total += share[i]
         lacking = 2.0 * math.pi - vertex.total_angle
         sound = total > 0.0
@@ -88,7 +89,8 @@ def edge_turns(half_edges, vertices, corners):  # type: ignore[no-untyped-def]
 def _all_delaunay(half_edges, around):  # type: ignore[no-untyped-def]
     """True if the two angles opposite to each edge at these corners of a vertex sum to at most π."""
     for corner in around:
-        for edge in (corner, corner_before(corner)):
+        for side in range(2):
+            edge = corner if side == 0 else corner_before(corner)
             opposite = corner_before(half_edges[edge].twin)
             angle = half_edges[corner_before(edge)].corner_angle + half_edges[opposite].corner_angle
             if angle > math.pi + _DELAUNAY:

@@ -19,11 +19,11 @@ def grown(array, last):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def edge_distances(half_edges, vertices, corners, sources, target, radius, most, paths, seen, heap):  # type: ignore[no-untyped-def]
+def edge_distances(vertices, spokes, sources, target, radius, most, paths, seen, heap):  # type: ignore[no-untyped-def]
     """Distances along edges from `target` until `most` other sources are settled or the radius is passed.
 
     Args:
-        half_edges, vertices, corners: the surface (`gaugenet.meshes.fans.packed`).
+        vertices, spokes: the surface (`gaugenet.meshes.fans.packed`, `gaugenet.meshes.spokes`).
         sources: bool [V] the vertices that count.
         paths: [V] with ``bound`` inf everywhere; receives in it the distances of all vertices that were met.
         seen: list of those vertices (grows), so that the caller can reset ``bound``.
@@ -53,26 +53,23 @@ def edge_distances(half_edges, vertices, corners, sources, target, radius, most,
             last = distance
             if settled == most:
                 break
-        room = 2 * (vertices[v].last - vertices[v].first)
+        first, beyond = vertices[v].first_spoke, vertices[v].last_spoke
+        room = beyond - first
         if n_seen + room > len(seen):
             seen = grown(seen, n_seen + room)
         if size + room > len(heap):
             heap = grown(heap, size + room)
-        for at in range(vertices[v].first, vertices[v].last):
-            corner = corners[at]
-            for side in range(2):
-                edge = corner if side == 0 else (corner - 1 if corner % 3 > 0 else corner + 2)
-                head = (corner + 1 if corner % 3 < 2 else corner - 2) if side == 0 else edge
-                u = half_edges[head].vertex
-                longer = distance + half_edges[edge].length
-                if longer >= paths[u].bound:
-                    continue
-                if paths[u].bound == np.inf:
-                    seen[n_seen] = u
-                    n_seen += 1
-                paths[u].bound = longer
-                sift_up(heap, size, longer, u)
-                size += 1
+        for at in range(first, beyond):
+            u, longer = spokes[at].vertex, distance + spokes[at].length
+            known = paths[u].bound
+            if longer >= known:
+                continue
+            if known == np.inf:
+                seen[n_seen] = u
+                n_seen += 1
+            paths[u].bound = longer
+            sift_up(heap, size, longer, u)
+            size += 1
     return settled, last, n_seen, seen, heap
 
 

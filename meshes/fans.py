@@ -14,6 +14,8 @@ from gaugenet.meshes.mesh import TriangleMesh
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+_CACHE_LINE = 64
+
 
 class CornerFans(NamedTuple):
     """Gluing, lengths and fans of a surface: all that unfolding needs. Lengths are in units of ``unit``.
@@ -151,44 +153,72 @@ def vertex_areas(fans: CornerFans) -> Floats:
 
 HALF_EDGE = np.dtype(
     [
-        ("vertex", np.int64),
-        ("twin", np.int64),
+        ("vertex", np.int32),
+        ("twin", np.int32),
         ("length", np.float64),
+        # the third corner of the face is at tail + along · edge + height · (edge turned by a right angle into the face)
+        ("along", np.float64),
+        ("height", np.float64),
         ("corner_angle", np.float64),
-        ("cosine", np.float64),
-        ("sine", np.float64),
         ("direction", np.float64),
+        # which spokes of the vertex this half-edge and the other edge of the corner are (gaugenet.meshes.spokes)
+        ("spoke", np.int32),
+        ("other_spoke", np.int32),
         ("corner_sign", np.int8),
         ("twin_flipped", np.int8),
     ],
     align=True,
 )
-"""One half-edge, and the corner at its tail, in 64 bytes: `CornerFans`, and cosine and sine of the angle."""
+"""One half-edge, and the corner at its tail, in 64 bytes."""
 
 VERTEX = np.dtype(
     [
-        ("first", np.int64),
-        ("last", np.int64),
+        ("first", np.int32),
+        ("last", np.int32),
+        ("first_spoke", np.int32),
+        ("last_spoke", np.int32),
         ("total_angle", np.float64),
         ("scale", np.float64),
         ("boundary", np.int8),
     ],
     align=True,
 )
-"""One vertex; its corners are ``corners[first:last]``."""
+"""One vertex; its corners are ``corners[first:last]``, its edges ``[first_spoke:last_spoke]`` of the spokes."""
 
 
 def packed(fans: CornerFans) -> tuple[NDArray[np.void], NDArray[np.void]]:
     """The same as records, [3 F] of HALF_EDGE and [V] of VERTEX: what compiled loops read."""
-    half_edges = np.zeros(len(fans.vertex), HALF_EDGE)
+    half_edges = _in_cache_lines(len(fans.vertex), HALF_EDGE)
     for name in ("vertex", "twin", "length", "corner_angle", "direction", "corner_sign", "twin_flipped"):
         half_edges[name] = getattr(fans, name)
-    half_edges["cosine"], half_edges["sine"] = np.cos(fans.corner_angle), np.sin(fans.corner_angle)
+    ratio = fans.length.reshape(-1, 3)[:, [2, 0, 1]].ravel() / fans.length
+    half_edges["along"], half_edges["height"] = ratio * np.cos(fans.corner_angle), ratio * np.sin(fans.corner_angle)
     vertices = np.zeros(fans.n_vertices, VERTEX)
     vertices["first"], vertices["last"] = fans.corner_ptr[:-1], fans.corner_ptr[1:]
+    vertices["last_spoke"] = fans.corner_ptr[1:] + np.cumsum(fans.boundary)
+    vertices["first_spoke"][1:] = vertices["last_spoke"][:-1]
     for name in ("total_angle", "scale", "boundary"):
         vertices[name] = getattr(fans, name)
     return half_edges, vertices
+
+
+def _in_cache_lines(n: int, dtype: np.dtype[np.void]) -> NDArray[np.void]:
+    """Zeros that begin where a cache line does."""
+    raw = np.zeros(n * dtype.itemsize + _CACHE_LINE, np.uint8)
+    start = -raw.ctypes.data % _CACHE_LINE
+    return raw[start : start + n * dtype.itemsize].view(dtype)
+
+
+@compiled
+def corner_after(corner):  # type: ignore[no-untyped-def]
+    """The next corner of the same face."""
+    return corner + 1 if corner % 3 < 2 else corner - 2
+
+
+@compiled
+def corner_before(corner):  # type: ignore[no-untyped-def]
+    """The previous corner of the same face."""
+    return corner - 1 if corner % 3 > 0 else corner + 2
 
 
 @compiled

@@ -13,27 +13,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from gaugenet.meshes.averaging import average_over_neighbors, roughness
+from gaugenet.meshes.averaging import TERM, average_over_neighbors, roughness
 from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.edge_distance import HEAP_ENTRY, edge_distances, grown
 from gaugenet.meshes.edge_rows import EdgeRows, Run, row_task, row_tasks
 from gaugenet.meshes.fans import CornerFans, Floats, Ints, packed
 from gaugenet.meshes.neighborhoods import ABSURD_NEIGHBORS
-from gaugenet.meshes.quadrature import quadrature_weights
 from gaugenet.meshes.selection import TIE, by_distance, counted, selected
-from gaugenet.meshes.transport import (
-    EDGE_ENDS,
-    edge_ends,
-    polyhedral_transport,
-    straddle_correct,
-    symmetrize_rows,
-    wrap,
-    wrap_in_place,
-)
+from gaugenet.meshes.spokes import all_spokes
+from gaugenet.meshes.transport import LOG, polyhedral_transport, straddle_correct, symmetrize_rows, wrapped
 from gaugenet.meshes.unfolding import WINDOW, Search, explore, new_search
 
 _TARGETS_PER_CHUNK = 512
-_WRAPPED = 2**18
 _CHUNKS_PER_THREAD = 8
 """At least, so that no thread waits long for the last chunk of another."""
 _MARGINS = np.array([0.02, 0.25, 1.0])
@@ -41,7 +32,8 @@ _MARGINS = np.array([0.02, 0.25, 1.0])
 next where some are not."""
 
 EDGE = np.dtype(
-    [("r", np.float64), ("theta", np.float64), ("phi", np.float64), ("source", np.int32), ("flip", np.int8)], align=True
+    [("source", np.int32), ("flip", np.int8)] + [(name, np.float64) for name in ("r", "theta", "phi", "weight")],
+    align=True,
 )
 
 
@@ -77,8 +69,8 @@ class PackedSurface(NamedTuple):
 
     half_edges: NDArray[np.void]
     vertices: NDArray[np.void]
-    corners: Ints
-    ends: NDArray[np.void]
+    corners: NDArray[np.int32]
+    spokes: NDArray[np.void]
     rough: Floats
     unit: float
 
@@ -90,11 +82,9 @@ class PackedSurface(NamedTuple):
 def packed_surface(fans: CornerFans, smooth: bool = True) -> PackedSurface:
     """What `all_log_maps` makes of the fans by itself; `smooth` as there."""
     half_edges, vertices = packed(fans)
-    if smooth:
-        ends, rough = edge_ends(fans, half_edges, vertices), roughness(fans)
-    else:
-        ends, rough = np.empty(0, EDGE_ENDS), np.empty(0)
-    return PackedSurface(half_edges, vertices, fans.corners, ends, rough, fans.unit)
+    corners = fans.corners.astype(np.int32)
+    rough = roughness(fans) if smooth else np.empty(0)
+    return PackedSurface(half_edges, vertices, corners, all_spokes(half_edges, vertices, corners), rough, fans.unit)
 
 
 def all_log_maps(
@@ -176,8 +166,6 @@ def all_log_maps(
             pass
         del fans, surface
         row_ptr, fields = rows.in_order(visit, run)
-        for _ in run(lambda e: wrap_in_place(fields["phi"][e : e + _WRAPPED]), range(0, len(fields["phi"]), _WRAPPED)):
-            pass
     return LogMaps(row_ptr=row_ptr, support=support, one_sided=int(one_sided[0]), **fields)
 
 
@@ -200,28 +188,34 @@ def _chunks(
     run: Run,
 ) -> Iterator[tuple[int, tuple[Ints, Floats, dict[str, NDArray[Any]], int]]]:
     """(targets done, (degree, support, fields of the edges, one-sided edges)) of chunks of the targets, in order."""
-    arrays = surface[:-1]
+    arrays, unit = surface[:-1], surface.unit
     idle: SimpleQueue[Search] = SimpleQueue()
     for _ in range(workers):
         idle.put(new_search(surface.n_vertices))
     size = max(1, min(_TARGETS_PER_CHUNK, -(-len(visited) // (workers * _CHUNKS_PER_THREAD))))
+    names = _stored(dtype, area is not None)
+    areas = np.empty(0) if area is None else area
 
     def work(first: int) -> tuple[int, tuple[Ints, Floats, dict[str, NDArray[Any]], int]]:
         last = min(first + size, len(visited))
         with _borrowed(idle) as search:
             degree, support, edges, lacking, refused, count = _map_chunk(
-                *arrays, *search, visited, among, first, last, float(radius), int(most), include_self, smooth
+                *arrays,
+                *search,
+                visited,
+                among,
+                first,
+                last,
+                float(radius),
+                int(most),
+                include_self,
+                smooth,
+                unit,
+                areas,
             )
         if refused >= 0:
-            raise _absurd(surface.unit, radius, most, refused, count)
-        support *= surface.unit
-        r = edges["r"] * surface.unit
-        fields = {"source": edges["source"], "r": r, "theta": wrap(edges["theta"]), "phi": wrap(edges["phi"])}
-        fields["flip"] = edges["flip"]
-        if area is not None:
-            row = np.repeat(np.arange(len(degree)), degree)
-            fields["weight"] = quadrature_weights(row, edges["source"], r, support, area)
-        return last, (degree, support, fields, lacking)
+            raise _absurd(unit, radius, most, refused, count)
+        return last, (degree, support, {name: edges[name] for name in names}, lacking)
 
     yield from run(work, range(0, len(visited), size))
 
@@ -266,7 +260,7 @@ def _map_chunk(  # type: ignore[no-untyped-def]
     half_edges,
     vertices,
     corners,
-    ends,
+    spokes,
     rough,
     paths,
     reached,
@@ -279,12 +273,15 @@ def _map_chunk(  # type: ignore[no-untyped-def]
     most,
     own,
     smooth,
+    unit,
+    area,
 ):
     """Rows of targets[first:last]; see `all_log_maps` for the order of the results."""
     degree, support = np.zeros(last - first, np.int64), np.zeros(last - first)
     rows, n_edges, one_sided = np.empty(32 * (last - first), EDGE), 0, 0
     windows, queue = np.empty(256, WINDOW), np.empty(64, np.int64)
     seen, heap = np.empty(64, np.int64), np.empty(64, HEAP_ENTRY)
+    logs, terms = np.empty(64, LOG), np.empty(512, TERM)
     enough = min(most, ABSURD_NEIGHBORS) + 1 if most > 0 else len(vertices)
     may_be_absurd = most < 0 or most > ABSURD_NEIGHBORS
     for row in range(first, last):
@@ -293,13 +290,13 @@ def _map_chunk(  # type: ignore[no-untyped-def]
         if vertices[p].first == vertices[p].last and not with_self:
             continue
         settled, farthest, n_seen, seen, heap = edge_distances(
-            half_edges, vertices, corners, sources, p, limit, enough, paths, seen, heap
+            vertices, spokes, sources, p, limit, enough, paths, seen, heap
         )
         if may_be_absurd and settled > ABSURD_NEIGHBORS:
             _forget(paths, seen[:n_seen])
             return degree, support, rows[:0], one_sided, p, settled
         radius = (farthest if settled == enough or limit == np.inf else limit) * (1.0 + TIE)
-        kept = reached[:0]
+        kept = seen[:0]
         missing = 0
         amount = rough[p] if smooth else 0.0
         for attempt in range(len(_MARGINS)):
@@ -311,41 +308,60 @@ def _map_chunk(  # type: ignore[no-untyped-def]
             order = by_distance(paths, reached[: counts[0]])
             nearest = counted(order, sources, p, with_self)
             kept, support[row - first] = selected(paths, nearest, radius, limit, most)
-            polyhedral_transport(vertices, paths, p, order)
+            n_logs = len(order) + 1
+            if n_logs > len(logs):
+                logs = grown(logs, n_logs)
+            polyhedral_transport(vertices, paths, logs, p, order)
             if not smooth:
                 break
-            straddle_correct(half_edges, ends, paths, token, p, order)
+            straddle_correct(half_edges, spokes, paths, logs, token, n_logs)
             if amount > 0.0:
-                average_over_neighbors(half_edges, vertices, corners, ends, paths, token, order, amount)
-            paths[p].lacking = 0
-            missing = _read_corrected(paths, token, kept)
+                terms = average_over_neighbors(vertices, spokes, paths, logs, terms, token, n_logs, amount)
+            missing = _lacking(paths, logs, kept)
             if missing == 0:
                 break
         one_sided += missing
         degree[row - first] = len(kept)
+        support[row - first] *= unit
         if n_edges + len(kept) > len(rows):
             rows = grown(rows, n_edges + len(kept))
         for q in kept:
-            edge, path = rows[n_edges], paths[q]
-            edge.source, edge.flip = q, path.flip
-            edge.r, edge.theta, edge.phi = path.distance, path.theta, path.phi
+            edge, log = rows[n_edges], logs[paths[q].rank]
+            edge.source, edge.flip, edge.r = q, log.flip, log.distance * unit
+            if smooth and log.settled:
+                edge.theta = wrapped(math.atan2(log.log_y, log.log_x))
+                edge.phi = wrapped(math.atan2(log.turn_y, log.turn_x))
+            else:
+                edge.theta, edge.phi = wrapped(log.theta), wrapped(log.phi)
             n_edges += 1
+        if len(area) > 0:
+            row_weights(rows[n_edges - len(kept) : n_edges], support[row - first], area)
         _forget(paths, seen[:n_seen])
         _forget(paths, reached[: counts[0]])
     return degree, support, rows[:n_edges].copy(), one_sided, -1, 0
 
 
 @compiled
-def _read_corrected(paths, token, kept):  # type: ignore[no-untyped-def]
-    """Theta and phi from the corrected values; how many vertices have none, or lack a side because it is far."""
+def _lacking(paths, logs, kept):  # type: ignore[no-untyped-def]
+    """How many vertices have no corrected values, or lack a side because it is far."""
     missing = 0
     for q in kept:
-        path = paths[q]
-        if path.settled == token:
-            path.theta = math.atan2(path.log.imag, path.log.real)
-            path.phi = math.atan2(path.turn.imag, path.turn.real)
-        missing += path.settled != token or path.lacking > 0
+        log = logs[paths[q].rank]
+        missing += not log.settled or log.lacking > 0
     return missing
+
+
+@compiled
+def row_weights(edges, radius, area):  # type: ignore[no-untyped-def]
+    """The weights of `gaugenet.meshes.quadrature` of the edges of one target, into them."""
+    total = 0.0
+    for edge in edges:
+        ratio = edge.r / radius if radius > 0.0 else 1.0
+        window = max(1.0 - ratio * ratio, 0.0)
+        edge.weight = area[edge.source] * (window * window)
+        total += edge.weight
+    for edge in edges:
+        edge.weight = edge.weight / total if total > 0.0 else 1.0 / len(edges)
 
 
 @compiled

@@ -8,7 +8,7 @@ import numpy as np
 
 from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.edge_distance import grown
-from gaugenet.meshes.unfolding import corner_after, corner_before
+from gaugenet.meshes.fans import corner_after, corner_before
 
 AT_VERTEX = 1e-12
 """A line that passes a vertex this closely, in mean edge lengths, runs through it."""
@@ -51,7 +51,7 @@ def trace(half_edges, vertices, corners, p, theta, length, end, done, stopped, m
             after, before = corner_after(corner), corner_before(corner)
             here = half_edges[corner]
             bx = here.length
-            cx, cy = half_edges[before].length * here.cosine, half_edges[before].length * here.sine
+            cx, cy = bx * here.along, bx * here.height
             target, far = _met_corner(at, x, y, bx, cx, cy)
             exit_edge, u = corner, 0.0
             if target < 0:
@@ -176,8 +176,8 @@ def _note(path, used, corner, x, y, half_edges):  # type: ignore[no-untyped-def]
     """Append the point (x, y) of the face of `corner`, laid out as in `trace`."""
     if used >= len(path):
         path = grown(path, used)
-    here, before = half_edges[corner], half_edges[corner_before(corner)]
-    cx, cy = before.length * here.cosine, before.length * here.sine
+    here = half_edges[corner]
+    cx, cy = here.length * here.along, here.length * here.height
     at_c = min(max(y / cy, 0.0), 1.0) if cy > 0.0 else 0.0
     at_b = min(max((x - at_c * cx) / here.length, 0.0), 1.0 - at_c)
     at_a = 1.0 - at_b - at_c

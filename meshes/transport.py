@@ -33,12 +33,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gaugenet.meshes.compiled import compiled
-from gaugenet.meshes.edge_directions import edge_turns
-from gaugenet.meshes.fans import CornerFans, Floats, Ints
-from gaugenet.meshes.unfolding import corner_after, corner_before
+from gaugenet.meshes.fans import Floats, Ints
 
 _NEGLIGIBLE = 1e-9
 """Weight below which a parent is not asked."""
@@ -47,13 +44,6 @@ _NEGLIGIBLE = 1e-9
 def wrap(angle: Any) -> Any:
     """The same angle in [-π, π); numpy or torch."""
     return (angle + math.pi) % (2.0 * math.pi) - math.pi
-
-
-def wrap_in_place(angle: Floats) -> None:
-    """`wrap` without another array of that size."""
-    np.add(angle, math.pi, out=angle)
-    np.remainder(angle, 2.0 * math.pi, out=angle)
-    np.subtract(angle, math.pi, out=angle)
 
 
 def compose(first: tuple[Any, Any], second: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -77,59 +67,77 @@ def turn_frames(
 
 
 @compiled
-def _wrapped(angle):  # type: ignore[no-untyped-def]
-    return (angle + math.pi) % (2.0 * math.pi) - math.pi
+def wrapped(angle):  # type: ignore[no-untyped-def]
+    """`wrap` of one angle."""
+    turned = angle - 2.0 * math.pi * math.floor((angle + math.pi) / (2.0 * math.pi))
+    return max(turned, -math.pi)
 
 
-EDGE_ENDS = np.dtype([("at_tail", np.complex128), ("at_head", np.complex128), ("flip", np.int8)], align=True)
-"""A half-edge as complex numbers x + i y: the unit vector along it in the frame of its tail, the unit vector back along
-it in the frame of its head, and -1 where the two frames have opposite handedness along it."""
-
-
-def edge_ends(fans: CornerFans, half_edges: NDArray[np.void], vertices: NDArray[np.void]) -> NDArray[np.void]:
-    """[3 F] of EDGE_ENDS, of a surface that samples a smooth one; half_edges, vertices are `packed(fans)`."""
-    after = np.arange(len(fans.vertex)).reshape(-1, 3)[:, [1, 2, 0]].ravel()
-    other_edge = fans.direction + fans.corner_sign * fans.corner_angle
-    scaled = fans.scale[fans.vertex]
-    ends = np.zeros(len(fans.vertex), EDGE_ENDS)
-    turn_tail, turn_other = edge_turns(half_edges, vertices, fans.corners)
-    ends["at_tail"] = np.exp(1j * (fans.direction * scaled + turn_tail))
-    ends["at_head"] = np.exp(1j * (other_edge * scaled + turn_other))[after]
-    ends["flip"] = fans.corner_sign * fans.corner_sign[after]
-    return ends
+LOG = np.dtype(
+    [
+        ("vertex", np.int32),
+        # of the path: its flip; whether it bends at a boundary vertex; whether the rest is known, and how many parents
+        # the correction lacks
+        ("flip", np.int8),
+        ("bent", np.int8),
+        ("settled", np.int8),
+        ("lacking", np.int8),
+        ("distance", np.float64),
+        # of the path, without correction
+        ("theta", np.float64),
+        ("phi", np.float64),
+        # the logarithmic map, and cos φ and sin φ, after correction
+        ("log_x", np.float64),
+        ("log_y", np.float64),
+        ("turn_x", np.float64),
+        ("turn_y", np.float64),
+        # the rest belongs to gaugenet.meshes.averaging: the values before; the sum of the weights of neighbours that
+        # are not known and of the sizes of all weights; the first of the other neighbours and the one after the last
+        ("first_log_x", np.float64),
+        ("first_log_y", np.float64),
+        ("first_turn_x", np.float64),
+        ("first_turn_y", np.float64),
+        ("alone", np.float64),
+        ("total", np.float64),
+        ("begin", np.int32),
+        ("end", np.int32),
+    ],
+    align=True,
+)
+"""The logarithmic map of one vertex, and the transporter from there to the target."""
 
 
 @compiled
-def act(turn, flip, z):  # type: ignore[no-untyped-def]
-    """R(arg turn) diag(1, flip) on the vector z, both as complex numbers."""
-    return turn * z if flip > 0 else turn * z.conjugate()
-
-
-@compiled
-def polyhedral_transport(vertices, paths, target, order):  # type: ignore[no-untyped-def]
-    """Fill in theta, phi, flip and bent of the paths to the reached vertices.
+def polyhedral_transport(vertices, paths, logs, target, order):  # type: ignore[no-untyped-def]
+    """Logarithms and transporters along the paths to the reached vertices, into `logs`: the target, then `order`.
 
     Args:
-        vertices: [V] of VERTEX (`gaugenet.meshes.fans`). paths: [V] of PATH (`gaugenet.meshes.unfolding`).
+        vertices: [V] of VERTEX (`gaugenet.meshes.fans`). paths: [V] of PATH (`gaugenet.meshes.unfolding`), in which
+            `rank` then says where in `logs` a vertex is.
+        logs: [n] of LOG, n > len(order).
         order: reached vertices, nearest first, so that an origin comes before what it sees.
     """
-    start = paths[target]
-    start.theta, start.phi, start.flip, start.bent = 0.0, 0.0, 1, 0
-    for q in order:
-        path = paths[q]
-        v = path.origin
-        before = paths[v]
-        outward = path.departure * vertices[v].scale
-        step = outward + math.pi - path.turned * path.back * vertices[q].scale
-        path.theta = outward if v == target else before.theta
-        path.phi = before.phi + before.flip * step
-        path.flip = before.flip * path.turned
-        path.bent = v != target and (vertices[v].boundary or before.bent)
+    start = logs[0]
+    start.vertex, start.flip, start.bent = target, 1, 0
+    start.distance = start.theta = start.phi = 0.0
+    paths[target].rank = 0
+    for i in range(len(order)):
+        path, log = paths[order[i]], logs[i + 1]
+        path.rank = i + 1
+        before = logs[paths[path.origin].rank]
+        origin = vertices[path.origin]
+        outward = path.departure * origin.scale
+        step = outward + math.pi - path.turned * path.back * vertices[order[i]].scale
+        log.vertex, log.settled, log.distance = order[i], 0, path.distance
+        log.theta = outward if path.origin == target else before.theta
+        log.phi = before.phi + before.flip * step
+        log.flip = before.flip * path.turned
+        log.bent = path.origin != target and (origin.boundary != 0 or before.bent != 0)
 
 
 @compiled
-def straddle_correct(half_edges, ends, paths, token, target, order):  # type: ignore[no-untyped-def]
-    """Average over both sides of the paths to the reached vertices, into `log` and `turn`.
+def straddle_correct(half_edges, spokes, paths, logs, token, n):  # type: ignore[no-untyped-def]
+    """Average over both sides of the paths to the reached vertices, in the first n of `logs`.
 
     Where the path from the target p to c crosses the edge ab of its last face at the fraction t from a to b:
 
@@ -142,21 +150,42 @@ def straddle_correct(half_edges, ends, paths, token, target, order):  # type: ig
     parent keeps its polyhedral values and is not `settled`. Behind a concave boundary θ is that of the first bend.
 
     Args:
-        order: reached vertices, nearest first; `polyhedral_transport` must have filled them in.
+        half_edges, spokes: the surface (`gaugenet.meshes.fans.packed`, `gaugenet.meshes.spokes`).
+        logs: the target, then vertices from near to far, as `polyhedral_transport` leaves them.
     """
-    start = paths[target]
-    start.settled, start.log, start.turn = token, 0j, 1.0 + 0j
-    waiting = order.copy()
-    n_waiting = len(order)
+    start = logs[0]
+    start.settled, start.lacking = 1, 0
+    start.log_x, start.log_y, start.turn_x, start.turn_y = 0.0, 0.0, 1.0, 0.0
+    waiting = np.arange(1, n)
+    n_waiting = n - 1
     one_side_will_do = False
     while n_waiting > 0:
         left = 0
-        for i in range(n_waiting):
-            if _corrected(half_edges, ends, paths, token, waiting[i], one_side_will_do):
-                one_side_will_do = False
-            else:
-                waiting[left] = waiting[i]
+        for at in range(n_waiting):
+            log = logs[waiting[at]]
+            path = paths[log.vertex]
+            arrival = half_edges[path.arrival]
+            log.log_x = log.log_y = log.turn_x = log.turn_y = 0.0
+            log.lacking = 0
+            asked, wait = 0, False
+            for side in range(2):
+                weight = path.fraction if side == 0 else 1.0 - path.fraction
+                if weight <= _NEGLIGIBLE:
+                    continue
+                spoke = spokes[arrival.spoke if side == 0 else arrival.other_spoke]
+                before = paths[spoke.vertex]
+                parent = logs[before.rank if before.stamp == token else 0]
+                if before.stamp != token or not parent.settled:
+                    wait = wait or not one_side_will_do
+                    log.lacking += before.stamp != token
+                elif not wait:
+                    asked += 1
+                    _add_parent(log, parent, spoke, weight)
+            if wait or asked == 0 or not _settle(log, logs[paths[path.origin].rank]):
+                waiting[left] = waiting[at]
                 left += 1
+            else:
+                one_side_will_do = False
         if left == n_waiting:
             if one_side_will_do:
                 break
@@ -165,50 +194,39 @@ def straddle_correct(half_edges, ends, paths, token, target, order):  # type: ig
 
 
 @compiled
-def _corrected(half_edges, ends, paths, token, c, one_side_will_do):  # type: ignore[no-untyped-def]
-    """Settle vertex c if its parents are settled (or one of them, where one side will do); True if done."""
-    path = paths[c]
-    to_after, before = path.arrival, corner_before(path.arrival)
-    ahead = complex(math.cos(path.theta), math.sin(path.theta))
-    log, turn = 0j, 0j
-    asked, lacking = 0, 0
-    for side in range(2):
-        weight = path.fraction if side == 0 else 1.0 - path.fraction
-        if weight <= _NEGLIGIBLE:
-            continue
-        # half-edge `to_after` starts at c, half-edge `before` ends there
-        edge = ends[to_after if side == 0 else before]
-        length = half_edges[to_after if side == 0 else before].length
-        at_parent, at_c = (edge.at_head, edge.at_tail) if side == 0 else (edge.at_tail, edge.at_head)
-        parent = paths[half_edges[corner_after(to_after) if side == 0 else before].vertex]
-        if parent.settled != token:
-            if not one_side_will_do:
-                return False
-            lacking += parent.stamp != token
-            continue
-        asked += 1
-        along = act(parent.turn, parent.flip, at_parent)
-        found = parent.log + length * along
-        if parent.flip * edge.flip != path.flip or found.real * ahead.real + found.imag * ahead.imag < 0.0:
-            continue
-        log += weight * found
-        turn -= weight * act(along, -path.flip, at_c)
-    if asked == 0:
-        return False
-    size, unit = abs(log), abs(turn)
+def _add_parent(log, parent, spoke, weight):  # type: ignore[no-untyped-def]
+    """Add what a vertex has from one parent, if the parent counts."""
+    x, y = act(parent.turn_x, parent.turn_y, parent.flip, spoke.step_x, spoke.step_y)
+    x, y = parent.log_x + x, parent.log_y + y
+    if parent.flip * spoke.flip == log.flip and x * math.cos(log.theta) + y * math.sin(log.theta) >= 0.0:
+        turn_x, turn_y = act(parent.turn_x, parent.turn_y, parent.flip, spoke.turn_x, spoke.turn_y)
+        log.log_x, log.log_y = log.log_x + weight * x, log.log_y + weight * y
+        log.turn_x, log.turn_y = log.turn_x + weight * turn_x, log.turn_y + weight * turn_y
+
+
+@compiled
+def _settle(log, origin):  # type: ignore[no-untyped-def]
+    """Give the sums over the parents their lengths; False where the vertex must wait for the origin of its path."""
+    x, y, turn_x, turn_y = log.log_x, log.log_y, log.turn_x, log.turn_y
+    size, unit = math.sqrt(x * x + y * y), math.sqrt(turn_x * turn_x + turn_y * turn_y)
     if size == 0.0 or unit == 0.0:
-        turn = complex(math.cos(path.phi), math.sin(path.phi))
-        log, size, unit = ahead, 1.0, 1.0
-    elif path.bent:
-        first = paths[path.origin]
-        if first.settled != token:
+        turn_x, turn_y, unit = math.cos(log.phi), math.sin(log.phi), 1.0
+        x, y, size = math.cos(log.theta), math.sin(log.theta), 1.0
+    elif log.bent:
+        if not origin.settled:
             return False
-        log, size = first.log, first.distance
-    path.log = log * (path.distance / size)
-    path.turn = turn / unit
-    path.settled = token
-    path.lacking = lacking
+        x, y, size = origin.log_x, origin.log_y, origin.distance
+    log.log_x, log.log_y = x * (log.distance / size), y * (log.distance / size)
+    log.turn_x, log.turn_y = turn_x / unit, turn_y / unit
+    log.settled = 1
     return True
+
+
+@compiled
+def act(turn_x, turn_y, flip, x, y):  # type: ignore[no-untyped-def]
+    """R(φ) diag(1, flip) on the vector (x, y), with the cosine and sine of φ."""
+    y = flip * y
+    return turn_x * x - turn_y * y, turn_x * y + turn_y * x
 
 
 def symmetrize(row_ptr: Ints, source: Any, phi: Floats, flip: Any, average: bool) -> None:
@@ -236,9 +254,16 @@ def symmetrize_rows(row_ptr, source, phi, flip, targets, row_of, average, first,
             other = row_of[q]
             if q <= p or other < 0:
                 continue
-            back = row_ptr[other] + np.searchsorted(source[row_ptr[other] : row_ptr[other + 1]], p)
-            if back >= row_ptr[other + 1] or source[back] != p or flip[back] != flip[e]:
+            back, beyond = row_ptr[other], row_ptr[other + 1]
+            n = beyond - back
+            while n > 0:
+                half = n // 2
+                if source[back + half] < p:
+                    back, n = back + half + 1, n - half - 1
+                else:
+                    n = half
+            if back >= beyond or source[back] != p or flip[back] != flip[e]:
                 continue
             if average:
-                phi[e] += 0.5 * _wrapped(-flip[e] * phi[back] - phi[e])
-            phi[back] = -flip[e] * phi[e]
+                phi[e] = wrapped(phi[e] + 0.5 * wrapped(-flip[e] * phi[back] - phi[e]))
+            phi[back] = wrapped(-flip[e] * phi[e])

@@ -11,6 +11,9 @@ windows would wind as often as it is longer than wide.) Shortest paths bend at v
 (boundary: above π); such a vertex becomes a *pseudo-source* and sends windows into the directions it hides. Nothing is
 ever cut off: stacks and queues grow.
 
+Functions called in the innermost loops take numbers and single records: numba counts references to arrays, and each
+count is a locked instruction.
+
 Faces are laid out one by one, with the sign of their winding in the layout, so that surfaces which cannot be
 oriented need no double cover. Everything is in units of the mean edge length. The paths found are described by
 where they start and arrive; `gaugenet.meshes.transport` makes directions and transporters of them.
@@ -26,50 +29,43 @@ from numpy.typing import NDArray
 
 from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.edge_distance import grown
-from gaugenet.meshes.fans import Ints
+from gaugenet.meshes.fans import Ints, corner_after, corner_before
 
 SADDLE_EXCESS = 1e-12
 """A vertex is a pseudo-source where its total angle exceeds 2π (boundary: π) by more than this."""
 ANGLE_TOLERANCE = 2e-12
-"""Directions this close to the edge of a cone count as inside, so that no vertex falls into the gap behind a vertex
-whose excess is too small for a pseudo-source."""
+"""Directions this close to the edge of a cone (up to twice that) count as inside, so that no vertex falls into the gap
+behind a vertex whose excess is too small for a pseudo-source."""
 DOMINATED = 1e-10
 """Slack of the Xin-Wang test in edge lengths: far above rounding, far below any edge."""
 SAME_LENGTH = 1e-14
 """A path must be shorter by more than this to replace another, so that rounding does not decide between equals."""
 
 
+_FEW_TURNS = 2
+
 PATH = np.dtype(
     [
-        # the vertex is reached from the current target where this is its token
-        ("stamp", np.int64),
+        # the vertex is reached from the current target where this is its token; then the place of the vertex among the
+        # logarithms, in order of distance (gaugenet.meshes.transport)
+        ("stamp", np.int32),
+        ("rank", np.int32),
         # upper bound of the distance; inf where nothing is known (the caller resets it)
         ("bound", np.float64),
         ("distance", np.float64),
         # distance with which the vertex last acted as pseudo-source
         ("spawned", np.float64),
         # the last (pseudo-)source on the path, and the unscaled direction in its fan in which the path leaves it
-        ("origin", np.int64),
-        ("departure", np.float64),
-        # unscaled direction that the path arrives from, in the fan of the vertex
-        ("back", np.float64),
+        ("origin", np.int32),
         # the vertex's corner in the last face, and where the path enters that face: 1 at the corner after, 0 at the
         # one after that
-        ("arrival", np.int64),
+        ("arrival", np.int32),
+        ("departure", np.float64),
         ("fraction", np.float64),
+        # unscaled direction that the path arrives from, in the fan of the vertex
+        ("back", np.float64),
         # -1 where origin and vertex have opposite handedness along the path
         ("turned", np.int8),
-        # the rest belongs to gaugenet.meshes.transport: theta, phi, flip of the path; whether it bends at a boundary
-        # vertex; the logarithmic map and exp(i phi) after correction, known where `settled` is the token, and how many
-        # parents the correction lacks
-        ("flip", np.int8),
-        ("bent", np.int8),
-        ("lacking", np.int8),
-        ("theta", np.float64),
-        ("phi", np.float64),
-        ("settled", np.int64),
-        ("log", np.complex128),
-        ("turn", np.complex128),
     ],
     align=True,
 )
@@ -77,9 +73,9 @@ PATH = np.dtype(
 
 WINDOW = np.dtype(
     [(name, np.float64) for name in ("ax", "ay", "bx", "by", "right_x", "right_y", "left_x", "left_y")]
-    # half-edge on the near side, winding of its face in the layout, the corner at the source, and how many edges in a
-    # row it has turned about its end A since (about B: negative)
-    + [(name, np.int64) for name in ("edge", "winding", "vertex_a", "vertex_b", "seed", "turns")]
+    # the half-edge on the far side, winding of its face in the layout, the corner at the source, and how many edges in
+    # a row it has turned about its end A since (about B: negative)
+    + [(name, np.int32) for name in ("edge", "winding", "vertex_a", "vertex_b", "seed", "turns")]
 )
 
 
@@ -88,7 +84,7 @@ class Search(NamedTuple):
 
     paths: NDArray[np.void]
     """[V] of PATH"""
-    reached: Ints
+    reached: NDArray[np.int32]
     """[V] the vertices reached, in the order of discovery."""
     counts: Ints
     """[2] number of vertices reached, number of pseudo-sources ever queued."""
@@ -96,9 +92,9 @@ class Search(NamedTuple):
 
 def new_search(n_vertices: int) -> Search:
     paths = np.zeros(n_vertices, PATH)
-    paths["stamp"] = paths["settled"] = -1
+    paths["stamp"] = -1
     paths["bound"] = np.inf
-    return Search(paths, np.empty(n_vertices, np.int64), np.zeros(2, np.int64))
+    return Search(paths, np.empty(n_vertices, np.int32), np.zeros(2, np.int64))
 
 
 @compiled
@@ -171,26 +167,36 @@ def _emit(  # type: ignore[no-untyped-def]
                     continue
             if low <= ANGLE_TOLERANCE and offset + here.length <= radius and next_.vertex != target:
                 back = next_.direction + next_.corner_sign * next_.corner_angle
-                if _arrive(
-                    paths, reached, counts, token, next_.vertex, offset + here.length, source, here.direction, back,
-                    sign * next_.corner_sign, after, 0.0,
-                ):  # fmt: skip
-                    _enqueue(vertices, queue, counts, next_.vertex)
+                v, path = next_.vertex, paths[next_.vertex]
+                if path.stamp != token or offset + here.length < path.distance - SAME_LENGTH:
+                    reached[counts[0]] = v
+                    counts[0] += path.stamp != token
+                    _arrive(
+                        path, token, offset + here.length, source, here.direction, back, sign * next_.corner_sign,
+                        after, 0.0,
+                    )  # fmt: skip
+                    queue[counts[1]] = v
+                    counts[1] += _is_pseudo_source(vertices[v])
             if high >= size - ANGLE_TOLERANCE and offset + previous.length <= radius and previous.vertex != target:
                 departure = here.direction + sign * size
-                if _arrive(
-                    paths, reached, counts, token, previous.vertex, offset + previous.length, source, departure,
-                    previous.direction, sign * previous.corner_sign, before, 1.0,
-                ):  # fmt: skip
-                    _enqueue(vertices, queue, counts, previous.vertex)
+                v, path = previous.vertex, paths[previous.vertex]
+                if path.stamp != token or offset + previous.length < path.distance - SAME_LENGTH:
+                    reached[counts[0]] = v
+                    counts[0] += path.stamp != token
+                    _arrive(
+                        path, token, offset + previous.length, source, departure, previous.direction,
+                        sign * previous.corner_sign, before, 1.0,
+                    )  # fmt: skip
+                    queue[counts[1]] = v
+                    counts[1] += _is_pseudo_source(vertices[v])
             if high <= low or next_.twin < 0:
                 continue
             window = windows[depth]
             window.ax, window.ay = here.length, 0.0
-            window.bx, window.by = previous.length * here.cosine, previous.length * here.sine
+            window.bx, window.by = here.length * here.along, here.length * here.height
             window.right_x, window.right_y = (math.cos(low), math.sin(low)) if low > 0.0 else (1.0, 0.0)
-            window.left_x, window.left_y = (math.cos(high), math.sin(high)) if high < size else (here.cosine, here.sine)
-            window.edge, window.winding, window.seed = after, 1, corner
+            window.left_x, window.left_y = (math.cos(high), math.sin(high)) if high < size else (window.bx, window.by)
+            window.edge, window.winding, window.seed = next_.twin, -1 if next_.twin_flipped else 1, corner
             window.vertex_a, window.vertex_b = next_.vertex, previous.vertex
             window.turns = 0
             depth += 1
@@ -203,148 +209,135 @@ def _propagate(  # type: ignore[no-untyped-def]
 ):
     """Unfold the `depth` windows on the stack and those they split into; the number left where room runs out."""
     offset = paths[source].distance
-    while depth > 0 and depth + 2 <= len(windows) and counts[1] < len(queue):
+    while depth > 0:
         depth -= 1
         window = windows[depth]
         ax, ay, bx, by = window.ax, window.ay, window.bx, window.by
         rx, ry, lx, ly = window.right_x, window.right_y, window.left_x, window.left_y
+        edge, winding, turns = window.edge, window.winding, window.turns
         vertex_a, vertex_b, seed = window.vertex_a, window.vertex_b, window.seed
-        bound_a, bound_b = paths[vertex_a].bound - offset, paths[vertex_b].bound - offset
-        if not _survives(ax, ay, bx, by, rx, ry, lx, ly, radius - offset, bound_a, bound_b):
-            continue
-        near = half_edges[window.edge]
-        winding = -window.winding if near.twin_flipped else window.winding
-        apex = corner_before(near.twin)
-        to_a, to_b, at_a = corner_after(near.twin), apex, corner_after(near.twin)
-        if winding < 0:
-            to_a, to_b, at_a = to_b, to_a, near.twin
-        angle_a = half_edges[at_a]
-        cx, cy = _apex(ax, ay, bx, by, near.length, half_edges[to_a].length, angle_a.cosine, angle_a.sine)
-        reach = math.sqrt(cx * cx + cy * cy)
-        left_of_right = rx * cy - ry * cx
-        right_of_left = cx * ly - cy * lx
-        slack = -ANGLE_TOLERANCE * reach
-        vertex_c = half_edges[apex].vertex
-        if (
-            left_of_right >= slack
-            and right_of_left >= slack
-            and offset + reach <= radius
-            and vertex_c != target
-            and (paths[vertex_c].stamp != token or offset + reach < paths[vertex_c].distance - SAME_LENGTH)
-        ):
-            start, end = half_edges[seed], half_edges[apex]
-            inside = _turn(bx - cx, by - cy, -cx, -cy)
-            if winding < 0:
-                inside = end.corner_angle - inside
-            toward_b = _crossing(ax, ay, bx, by, cx, cy)
-            _arrive(
-                paths, reached, counts, token, vertex_c, offset + reach, source,
-                start.direction + start.corner_sign * _turn(1.0, 0.0, cx, cy),
-                end.direction + end.corner_sign * inside, winding * start.corner_sign * end.corner_sign,
-                apex, toward_b if winding > 0 else 1.0 - toward_b,
-            )  # fmt: skip
-            _enqueue(vertices, queue, counts, vertex_c)
-        ux, uy = cx / reach, cy / reach
-        turns_a, turns_b = max(window.turns, 0) + 1, min(window.turns, 0) - 1
-        if left_of_right > 0 and half_edges[to_a].twin >= 0 and turns_a < _degree(vertices, vertex_a):
-            child = windows[depth]
-            child.ax, child.ay, child.bx, child.by = ax, ay, cx, cy
-            child.right_x, child.right_y = rx, ry
-            child.left_x, child.left_y = (ux, uy) if right_of_left >= 0 else (lx, ly)
-            child.edge, child.winding, child.seed = to_a, winding, seed
-            child.vertex_a, child.vertex_b, child.turns = vertex_a, vertex_c, turns_a
-            depth += 1
-        if right_of_left > 0 and half_edges[to_b].twin >= 0 and -turns_b < _degree(vertices, vertex_b):
-            child = windows[depth]
-            child.ax, child.ay, child.bx, child.by = cx, cy, bx, by
-            child.right_x, child.right_y = (ux, uy) if left_of_right >= 0 else (rx, ry)
-            child.left_x, child.left_y = lx, ly
-            child.edge, child.winding, child.seed = to_b, winding, seed
-            child.vertex_a, child.vertex_b, child.turns = vertex_c, vertex_b, turns_b
-            depth += 1
-    return depth
+        # of the two windows that one splits into, one waits on the stack and the other goes on from here
+        while True:
+            if depth + 2 > len(windows) or counts[1] >= len(queue):
+                window = windows[depth]
+                window.ax, window.ay, window.bx, window.by = ax, ay, bx, by
+                window.right_x, window.right_y, window.left_x, window.left_y = rx, ry, lx, ly
+                window.edge, window.winding, window.turns = edge, winding, turns
+                window.vertex_a, window.vertex_b, window.seed = vertex_a, vertex_b, seed
+                return depth + 1
+            base = half_edges[edge]
+            bound_a, bound_b = paths[vertex_a].bound - offset, paths[vertex_b].bound - offset
+            if not _survives(ax, ay, bx, by, rx, ry, lx, ly, base.length, radius - offset, bound_a, bound_b):
+                break
+            after, apex = corner_after(edge), corner_before(edge)
+            # from B to A where the face is laid out as it is wound
+            to_a, to_b = (after, apex) if winding > 0 else (apex, after)
+            ex, ey = bx - ax, by - ay
+            t = 1.0 - base.along if winding > 0 else base.along
+            cx, cy = ax + t * ex + base.height * ey, ay + t * ey - base.height * ex
+            left_of_right = rx * cy - ry * cx
+            right_of_left = cx * ly - cy * lx
+            # sizes of vectors as sums, because roots take longer
+            slack = -ANGLE_TOLERANCE * (abs(cx) + abs(cy))
+            vertex_c = half_edges[apex].vertex
+            if left_of_right >= slack * (abs(rx) + abs(ry)) and right_of_left >= slack * (abs(lx) + abs(ly)):
+                distance = offset + math.sqrt(cx * cx + cy * cy)
+                path = paths[vertex_c]
+                if (
+                    distance <= radius
+                    and vertex_c != target
+                    and (path.stamp != token or distance < path.distance - SAME_LENGTH)
+                ):
+                    start, end = half_edges[seed], half_edges[apex]
+                    inside = _turn(bx - cx, by - cy, -cx, -cy)
+                    if winding < 0:
+                        inside = end.corner_angle - inside
+                    toward_b = _crossing(ax, ay, bx, by, cx, cy)
+                    reached[counts[0]] = vertex_c
+                    counts[0] += path.stamp != token
+                    _arrive(
+                        path, token, distance, source, start.direction + start.corner_sign * _turn(1.0, 0.0, cx, cy),
+                        end.direction + end.corner_sign * inside, winding * start.corner_sign * end.corner_sign,
+                        apex, toward_b if winding > 0 else 1.0 - toward_b,
+                    )  # fmt: skip
+                    queue[counts[1]] = vertex_c
+                    counts[1] += _is_pseudo_source(vertices[vertex_c])
+            across_a, across_b = half_edges[to_a], half_edges[to_b]
+            turns_a, turns_b = max(turns, 0) + 1, min(turns, 0) - 1
+            via_a, via_b = left_of_right > 0.0 and across_a.twin >= 0, right_of_left > 0.0 and across_b.twin >= 0
+            # once round an end; asked late, because a window that goes on for a while costs time only
+            if turns_a > _FEW_TURNS and turns_a >= vertices[vertex_a].last - vertices[vertex_a].first:
+                via_a = False
+            if -turns_b > _FEW_TURNS and -turns_b >= vertices[vertex_b].last - vertices[vertex_b].first:
+                via_b = False
+            if via_a and via_b:
+                window = windows[depth]
+                depth += 1
+                window.ax, window.ay, window.bx, window.by = ax, ay, cx, cy
+                window.right_x, window.right_y = rx, ry
+                window.left_x, window.left_y = (cx, cy) if right_of_left >= 0.0 else (lx, ly)
+                window.edge, window.winding = across_a.twin, -winding if across_a.twin_flipped else winding
+                window.vertex_a, window.vertex_b, window.seed, window.turns = vertex_a, vertex_c, seed, turns_a
+            if via_b:
+                ax, ay = cx, cy
+                if left_of_right >= 0.0:
+                    rx, ry = cx, cy
+                edge, winding = across_b.twin, -winding if across_b.twin_flipped else winding
+                vertex_a, turns = vertex_c, turns_b
+            elif via_a:
+                bx, by = cx, cy
+                if right_of_left >= 0.0:
+                    lx, ly = cx, cy
+                edge, winding = across_a.twin, -winding if across_a.twin_flipped else winding
+                vertex_b, turns = vertex_c, turns_a
+            else:
+                break
+    return 0
 
 
 @compiled
-def _arrive(  # type: ignore[no-untyped-def]
-    paths, reached, counts, token, v, distance, origin, departure, back, turned, arrival, fraction
-):
-    """Record a path to vertex v if it is the shortest yet; True if it is."""
-    path = paths[v]
+def _arrive(path, token, distance, origin, departure, back, turned, arrival, fraction):  # type: ignore[no-untyped-def]
+    """Record the shortest path yet to a vertex."""
     if path.stamp != token:
         path.stamp = token
         path.spawned = np.inf
-        reached[counts[0]] = v
-        counts[0] += 1
-    elif distance >= path.distance - SAME_LENGTH:
-        return False
     path.distance = distance
     path.bound = min(path.bound, distance)
     path.origin, path.departure = origin, departure
     path.back, path.turned = back, turned
     path.arrival, path.fraction = arrival, fraction
-    return True
 
 
 @compiled
-def _enqueue(vertices, queue, counts, v):  # type: ignore[no-untyped-def]
-    """Put vertex v at the end of the queue if it is a pseudo-source."""
-    flat = math.pi if vertices[v].boundary else 2.0 * math.pi
-    if vertices[v].total_angle > flat + SADDLE_EXCESS:
-        queue[counts[1]] = v
-        counts[1] += 1
+def _is_pseudo_source(vertex):  # type: ignore[no-untyped-def]
+    return vertex.total_angle > (math.pi if vertex.boundary else 2.0 * math.pi) + SADDLE_EXCESS
 
 
 @compiled
-def _degree(vertices, v):  # type: ignore[no-untyped-def]
-    return vertices[v].last - vertices[v].first
-
-
-@compiled
-def corner_after(corner):  # type: ignore[no-untyped-def]
-    """The next corner of the same face."""
-    return corner + 1 if corner % 3 < 2 else corner - 2
-
-
-@compiled
-def corner_before(corner):  # type: ignore[no-untyped-def]
-    """The previous corner of the same face."""
-    return corner - 1 if corner % 3 > 0 else corner + 2
-
-
-@compiled
-def _survives(ax, ay, bx, by, rx, ry, lx, ly, radius, bound_a, bound_b):  # type: ignore[no-untyped-def]
-    """False where no shortest path within the radius runs through the visible part of AB."""
+def _survives(ax, ay, bx, by, rx, ry, lx, ly, length, radius, bound_a, bound_b):  # type: ignore[no-untyped-def]
+    """False where no shortest path within the radius runs through the visible part of AB, which is `length` long."""
     ex, ey = bx - ax, by - ay
     squared = ex * ex + ey * ey
     if squared == 0.0:
         return False
-    parallel = rx * ey - ry * ex
-    t_right = max(0.0, -(rx * ay - ry * ax) / parallel) if parallel != 0.0 else 0.0
-    parallel = lx * ey - ly * ex
-    t_left = min(1.0, -(lx * ay - ly * ax) / parallel) if parallel != 0.0 else 1.0
+    parallel_right, parallel_left = rx * ey - ry * ex, lx * ey - ly * ex
+    t_right = max(0.0, -(rx * ay - ry * ax) / parallel_right) if parallel_right != 0.0 else 0.0
+    t_left = min(1.0, -(lx * ay - ly * ax) / parallel_left) if parallel_left != 0.0 else 1.0
     if t_left <= t_right:
         return False
     nearest = min(max(-(ax * ex + ay * ey) / squared, t_right), t_left)
     qx, qy = ax + nearest * ex, ay + nearest * ey
     if qx * qx + qy * qy > radius * radius:
         return False
-    length = math.sqrt(squared)
+    # squares, because roots take longer
+    around_a, around_b = bound_a + (t_left + DOMINATED) * length, bound_b + (1.0 - t_right + DOMINATED) * length
+    if around_a < 0.0 or around_b < 0.0:
+        return False
     qx, qy = ax + t_left * ex, ay + t_left * ey
-    if math.sqrt(qx * qx + qy * qy) > bound_a + (t_left + DOMINATED) * length:
+    if qx * qx + qy * qy > around_a * around_a:
         return False
     qx, qy = ax + t_right * ex, ay + t_right * ey
-    return math.sqrt(qx * qx + qy * qy) <= bound_b + (1.0 - t_right + DOMINATED) * length
-
-
-@compiled
-def _apex(ax, ay, bx, by, base, from_a, cosine, sine):  # type: ignore[no-untyped-def]
-    """The third corner of the triangle beyond AB (away from the origin), from |AB|, |AC| and the angle at A.
-
-    With the angle known to rounding this is accurate for needles too, where Heron's or Pythagoras' height is not.
-    """
-    ux, uy = (bx - ax) * (from_a / base), (by - ay) * (from_a / base)
-    return ax + cosine * ux + sine * uy, ay + cosine * uy - sine * ux
+    return qx * qx + qy * qy <= around_b * around_b
 
 
 @compiled

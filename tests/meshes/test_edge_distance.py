@@ -6,7 +6,13 @@ from scipy.sparse.csgraph import dijkstra
 from gaugenet.meshes import shapes
 from gaugenet.meshes.edge_distance import HEAP_ENTRY, edge_distances, grown
 from gaugenet.meshes.fans import build_fans, packed
+from gaugenet.meshes.spokes import all_spokes
 from gaugenet.meshes.unfolding import new_search
+
+
+def vertices_and_spokes(fans):
+    half_edges, vertices = packed(fans)
+    return vertices, all_spokes(half_edges, vertices, fans.corners)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +33,7 @@ def test_distances_are_dijkstras(shape):
             # scratch that is too short, so that it must grow
             seen, heap = np.empty(1, np.int64), np.empty(1, HEAP_ENTRY)
             settled, last, n_seen, seen, heap = edge_distances(
-                *packed(fans), fans.corners, np.ones(n, bool), target, radius, most, paths, seen, heap
+                *vertices_and_spokes(fans), np.ones(n, bool), target, radius, most, paths, seen, heap
             )
             inside = np.sort(np.delete(exact[target], target))
             assert settled == min((inside <= radius).sum(), most)
@@ -42,11 +48,11 @@ def test_only_sources_are_counted():
     fans, n = build_fans(mesh), mesh.n_vertices
     everyone = new_search(n).paths
     seen, heap = np.empty(1, np.int64), np.empty(1, HEAP_ENTRY)
-    edge_distances(*packed(fans), fans.corners, np.ones(n, bool), 5, np.inf, n, everyone, seen, heap)
+    edge_distances(*vertices_and_spokes(fans), np.ones(n, bool), 5, np.inf, n, everyone, seen, heap)
     some = np.random.default_rng(0).random(n) < 0.2
     some[5] = True
     nearest = np.sort(everyone["bound"][some])
-    settled, last, *_ = edge_distances(*packed(fans), fans.corners, some, 5, np.inf, 7, new_search(n).paths, seen, heap)
+    settled, last, *_ = edge_distances(*vertices_and_spokes(fans), some, 5, np.inf, 7, new_search(n).paths, seen, heap)
     assert (settled, last) == (7, nearest[7])
 
 
