@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from os import PathLike
 from typing import Any
 
@@ -43,7 +43,8 @@ class TriangleMesh:
     exact. Every edge has at most two faces and the faces at every vertex form one fan (`gaugenet.meshes.repair` splits
     what does not).
 
-    Arrays are numpy and must not be edited in place.
+    Arrays are numpy and cannot be written to: lengths, gluing and positions belong together, so another surface is
+    another mesh (`gaugenet.meshes.repair.mesh_from_arrays`). The arrays that were given stay as they are.
     """
 
     faces: NDArray[np.int64]
@@ -71,6 +72,14 @@ class TriangleMesh:
     """What was changed, or noticed and kept, on the way from the file."""
     name: str = ""
     """Stands in errors: the path of the file, where there is one."""
+
+    def __post_init__(self) -> None:
+        _lock(self)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # pickled arrays come back as arrays that can be written to
+        self.__dict__.update(state)
+        _lock(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r}, {self.n_vertices:,} vertices, {self.n_faces:,} faces)"
@@ -126,3 +135,12 @@ class TriangleMesh:
                 f"got {came}; give them in that order"
             )
         return array
+
+
+def _lock(mesh: TriangleMesh) -> None:
+    for f in fields(mesh):
+        array = getattr(mesh, f.name)
+        if isinstance(array, np.ndarray) and array.flags.writeable:
+            locked = array.view()
+            locked.flags.writeable = False
+            object.__setattr__(mesh, f.name, locked)

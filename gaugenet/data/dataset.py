@@ -250,7 +250,7 @@ def prepare_mesh(
         features=values,
         labels=torch.from_numpy(np.ascontiguousarray(labels, np.int64)),
         label_kind=label_kind,
-        faces=torch.from_numpy(np.ascontiguousarray(mesh.faces, np.int64)) if by_face else None,
+        faces=torch.tensor(mesh.faces, dtype=torch.int64) if by_face else None,
         mesh=mesh,
         path=path,
     )

@@ -58,9 +58,9 @@ def to_pyg(
         sizes = geometry.mesh_ptr.diff()
         attributes["batch"] = torch.repeat_interleave(torch.arange(len(sizes), device=geometry.device), sizes)
     if mesh is not None:
-        attributes["face"] = torch.from_numpy(mesh.faces).T.contiguous().to(geometry.device)
+        attributes["face"] = torch.tensor(mesh.faces).T.contiguous().to(geometry.device)
         if mesh.vertices is not None:
-            attributes["pos"] = torch.from_numpy(mesh.vertices).to(geometry.r)
+            attributes["pos"] = torch.tensor(mesh.vertices).to(geometry.r)
     attributes |= {name: value for name, value in (("x", x), ("y", y)) if value is not None}
     return (make or _data())(**attributes)
 

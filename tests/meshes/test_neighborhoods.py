@@ -147,7 +147,7 @@ def test_edge_ratio_of_a_thousand():
     assert_sound(g)
     assert (g.row_ptr.diff() == 16).all()
     p, q = g.target, g.source.long()
-    straight = torch.from_numpy(mesh.vertices)
+    straight = torch.tensor(mesh.vertices)
     torch.testing.assert_close(g.r, (straight[p] - straight[q]).norm(dim=1), rtol=1e-12, atol=0)
 
 

@@ -119,7 +119,7 @@ def test_faces_of_face_labels_and_samples_without_labels():
     mesh = surface.mesh
     labels = np.arange(mesh.n_faces) % 3
     sample = prepare_mesh(mesh, Nearest(6), features="constant", labels=labels, label_kind="face", name="beast")
-    assert torch.equal(sample.faces, torch.from_numpy(mesh.faces))
+    assert torch.equal(sample.faces, torch.tensor(mesh.faces))
     assert (sample.name, sample.labels.dtype, sample.labels.tolist()) == ("beast", torch.int64, labels.tolist())
     for kind, n in (("vertex", mesh.n_vertices), ("face", mesh.n_faces)):
         bare = prepare_mesh(mesh, Nearest(6), features="constant", label_kind=kind)

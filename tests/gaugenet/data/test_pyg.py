@@ -33,8 +33,8 @@ def test_attributes_are_those_that_pytorch_geometric_documents(sphere):
     assert data.num_nodes == mesh.n_vertices
     assert data.edge_index.shape == (2, g.n_edges)
     assert data.edge_index.dtype == torch.int64
-    assert torch.equal(data.pos, torch.from_numpy(mesh.vertices))
-    assert torch.equal(data.face.T, torch.from_numpy(mesh.faces))
+    assert torch.equal(data.pos, torch.tensor(mesh.vertices))
+    assert torch.equal(data.face.T, torch.tensor(mesh.faces))
     assert (data.x is x, data.y is y) == (True, True)
     # an edge runs from source to target: its length in the row of the target is no shorter than the chord
     source, target = data.edge_index
