@@ -48,11 +48,11 @@ class LatLonGrid:
     def __post_init__(self) -> None:
         phi, lam = (np.asarray(a, np.float64) for a in (self.latitude, self.longitude))
         steps = np.diff(phi) if phi.ndim == 1 else np.zeros(1)
-        if not phi.size or not ((steps > 0).all() or (steps < 0).all()) or np.abs(phi).max() > 90 + 1e-9:
+        if not phi.size or not ((steps > 0).all() or (steps < 0).all()) or not np.abs(phi).max() <= 90 + 1e-9:
             raise ValueError(
                 f"expected latitudes [R] in degrees from −90 to 90, all ascending or descending, got {phi}"
             )
-        if lam.ndim != 1 or not lam.size or not (np.diff(lam) > 0).all() or lam[-1] - lam[0] >= 360 - 1e-9:
+        if lam.ndim != 1 or not lam.size or not (np.diff(lam) > 0).all() or not lam[-1] - lam[0] < 360 - 1e-9:
             raise ValueError(
                 f"expected longitudes [C] in degrees, ascending and all within one turn (0 without 360), got {lam}"
             )

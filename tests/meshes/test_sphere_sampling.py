@@ -162,6 +162,10 @@ def test_mistakes_are_named():
         LatLonGrid(np.array([0.0, 10.0, 5.0]), np.arange(4.0))
     with pytest.raises(ValueError, match="latitudes"):
         LatLonGrid(np.array([0.0, 91.0]), np.arange(4.0))
+    with pytest.raises(ValueError, match="latitudes"):
+        LatLonGrid(np.array([np.nan]), np.arange(4.0))
+    with pytest.raises(ValueError, match="0 without 360"):
+        LatLonGrid(np.zeros(1), np.array([np.nan]))
     with pytest.raises(ValueError, match="0 without 360"):
         LatLonGrid(np.zeros(1), np.linspace(0, 360, 5))
     with pytest.raises(ValueError, match="cover the sphere"):
