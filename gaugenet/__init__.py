@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from gaugenet.models.classifier import Classifier
     from gaugenet.models.correspondence import CorrespondenceNetwork
     from gaugenet.models.emulator import Emulator
+    from gaugenet.models.field_regression import FieldRegression
     from gaugenet.models.segmentation import SegmentationNetwork
     from gaugenet.models.unet import UNet
     from gaugenet.models.vector_field import VectorFieldRegression, tangent_coefficients, vectors_in_space
@@ -99,6 +100,7 @@ __all__ = [
     "FeatureSpec",
     "FieldDropout",
     "FieldNorm",
+    "FieldRegression",
     "FieldType",
     "FolderDataset",
     "FrameField",
@@ -200,6 +202,7 @@ _HOME = {
     "FeatureSpec": "gaugenet.data.features.spec",
     "FieldDropout": "gaugenet.nn.dropout",
     "FieldNorm": "gaugenet.nn.normalization",
+    "FieldRegression": "gaugenet.models.field_regression",
     "FieldType": "gaugenet.field_type",
     "FolderDataset": "gaugenet.data.folder",
     "FrameField": "gaugenet.meshes.frame_field",

@@ -287,13 +287,16 @@ def view(
         typer.Option("--weights", metavar="V", help="Quadrature weights of the neighbours of vertex V."),
     ] = None,
     frames: Annotated[bool, typer.Option("--frames", help="The first axis of the frame at each vertex.")] = False,
+    values: Annotated[
+        bool, typer.Option("--values", help="Numbers to be predicted: a scalar, or a vector field as arrows.")
+    ] = False,
     up: Annotated[str, typer.Option("--up", help="The axis that points up, y or z.")] = "z",
     window: Annotated[bool, typer.Option("--window", help="Open a window instead (polyscope).")] = False,
 ) -> None:
     """Draw a mesh with its labels, a feature, frames or transport; of a run, its curves and its mistakes."""
     from gaugenet.cli.view import ViewOptions, run_view
 
-    run_view(path, out, ViewOptions(labels, feature, field, transport, weights, frames), up, window)
+    run_view(path, out, ViewOptions(labels, feature, field, transport, weights, frames, values), up, window)
 
 
 @app.command()

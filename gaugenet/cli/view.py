@@ -39,6 +39,7 @@ class ViewOptions:
     transport: int | None = None
     weights: int | None = None
     frames: bool = False
+    values: bool = False
 
     def __post_init__(self) -> None:
         given = [
@@ -181,6 +182,8 @@ def _draw_mesh(file: Path, mesh: TriangleMesh, path: Path, options: ViewOptions,
         draw_edge_values(file, mesh, geometry, options.weights, geometry.weight, "quadrature weights of", up=up)
     elif options.frames:
         draw_vectors(file, mesh, _first_axes(mesh), f"{name}: first axis of the frames", up=up)
+    elif options.values:
+        _draw_targets(file, mesh, path, up)
     elif options.feature:
         column, values = _feature(mesh, options.feature)
         draw_values(file, mesh.vertices, mesh.faces, values, f"{name}: {column}", up=up)
@@ -190,11 +193,29 @@ def _draw_mesh(file: Path, mesh: TriangleMesh, path: Path, options: ViewOptions,
         draw_segmentation(file, [(mesh.vertices, mesh.faces, labels, f"{name}{what}")], n_classes, up=up)
 
 
+def _draw_targets(file: Path, mesh: TriangleMesh, path: Path, up: str) -> None:
+    """The numbers to be predicted: the first scalar as colours, or the first vector as arrows where there is none."""
+    from gaugenet.data.targets import read_targets
+    from gaugenet.visualize_values import draw_values
+    from gaugenet.visualize_vectors import draw_vectors
+
+    targets = read_targets(path, mesh)
+    names = ", ".join(targets.quantities.names)
+    if targets.scalar_names:
+        assert mesh.vertices is not None
+        title = f"{path.name}: {targets.scalar_names[0]}" + (
+            f" (of {names})" if names != targets.scalar_names[0] else ""
+        )
+        draw_values(file, mesh.vertices, mesh.faces, targets.scalars[:, 0], title, up=up)
+    else:
+        draw_vectors(file, mesh, targets.vectors[:, 0], f"{path.name}: {targets.vector_names[0]}", up=up)
+
+
 def _show(mesh: TriangleMesh, path: Path, options: ViewOptions) -> None:
     from gaugenet.visualize import segmentation_colors
     from gaugenet.visualize_window import show
 
-    if options.field or options.transport is not None or options.weights is not None:
+    if options.field or options.values or options.transport is not None or options.weights is not None:
         raise ValueError("in a window there are labels, features and frames; leave out --window for the other pictures")
     found = _labels(mesh, path, options.labels)
     show(

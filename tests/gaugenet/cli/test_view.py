@@ -16,12 +16,21 @@ def ball(tmp_path_factory):
     mesh = shapes.sphere(subdivisions=2).mesh
     save_ply(folder / "ball.ply", mesh.vertices, mesh.faces)
     (folder / "ball.labels.txt").write_text("".join(f"{5 * int(z > 0)}\n" for z in mesh.vertices[:, 2]))
+    np.save(folder / "ball.y.npy", np.cross(mesh.vertices, [0.0, 0.0, 1.0]))
     return folder / "ball.ply"
 
 
 @pytest.mark.parametrize(
     "options",
-    [[], ["--feature", "curvature:K_0.06"], ["--field", "4"], ["--transport", "7"], ["--weights", "7"], ["--frames"]],
+    [
+        [],
+        ["--feature", "curvature:K_0.06"],
+        ["--field", "4"],
+        ["--transport", "7"],
+        ["--weights", "7"],
+        ["--frames"],
+        ["--values"],
+    ],
     ids=lambda o: o[0] if o else "labels",
 )
 def test_each_picture_of_a_mesh(ball, tmp_path, capsys, options):
