@@ -76,6 +76,8 @@ def _print_report(file: Path, report: MeshReport | MeshError) -> None:
 
 def _print_table(folder: Path, reports: list[tuple[Path, MeshReport | MeshError]]) -> None:
     table = Table("mesh", "vertices", "faces", "parts", "holes", "χ", "group", "to mend", box=None, pad_edge=False)
+    # the part of a path that tells files apart is its end
+    table.columns[0].overflow = "fold"
     for column in table.columns[1:6]:
         column.justify = "right"
     for file, report in reports:
