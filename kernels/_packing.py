@@ -23,8 +23,12 @@ def pack(weight: Real, strides: Int64, n_scalars: int, c_in: int, padded: int, p
         for b in range(n_scalars):
             for i in range(c_in):
                 at, start = b * by_b + row * by_row + i * by_column, to + (b * padded + i) * columns
-                for j in range(width):
-                    packed[start + j] += factor * weight[at + j * by_row]
+                if by_row == 1:  # said apart, so that it runs in vectors
+                    for j in range(width):
+                        packed[start + j] += factor * weight[at + j]
+                else:
+                    for j in range(width):
+                        packed[start + j] += factor * weight[at + j * by_row]
 
 
 @njit(cache=True, nogil=True)
@@ -44,5 +48,9 @@ def unpack(partial: Real, strides: Int64, n_scalars: int, c_in: int, padded: int
         for b in range(n_scalars):
             for i in range(c_in):
                 at, start = b * by_b + row * by_row + i * by_column, to + (b * padded + i) * columns
-                for j in range(width):
-                    weight[at + j * by_row] += factor * total[start + j]
+                if by_row == 1:
+                    for j in range(width):
+                        weight[at + j] += factor * total[start + j]
+                else:
+                    for j in range(width):
+                        weight[at + j * by_row] += factor * total[start + j]
