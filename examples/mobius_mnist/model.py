@@ -1,4 +1,4 @@
-"""The seven networks of the paper's Möbius MNIST experiment (Weiler et al. 2021)."""
+"""The seven networks of the paper's Möbius MNIST experiment (Weiler et al. 2021), and one with normalisation."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gaugenet.meshes.charts import ChartAtlas
 from gaugenet.nn.chart_conv import ChartConv, Executor
 from gaugenet.nn.chart_pooling import ChartMaxPool
 from gaugenet.nn.value_basis import ValueNonlinearity
+from gaugenet.nn.value_batch_norm import ValueBatchNorm
 
 WIDTHS = (4, 8, 16, 32, 64)
 FIELDS = {
@@ -24,7 +25,8 @@ FIELDS = {
     "mixed": (1, 1, 1),
 }
 """Multiples of `WIDTHS` of trivial, sign-flip and regular fields."""
-MODELS = ("cnn", "cnn-small", *FIELDS)
+MODELS = ("cnn", "cnn-small", *FIELDS, "normalised")
+"""Those of the paper; "normalised" is `regular` with batch normalisation."""
 
 
 def field_types(model: str) -> list[FieldType]:
@@ -35,6 +37,8 @@ def field_types(model: str) -> list[FieldType]:
     """
     if model not in MODELS:
         raise ValueError(f"unknown model {model!r}: expected one of {', '.join(MODELS)}")
+    if model == "normalised":
+        return field_types("regular")
     if model in FIELDS:
         types = ["reflection: 1xtrivial"]
         for width in WIDTHS:
@@ -50,7 +54,8 @@ class MobiusNetwork(nn.Module):
     """Six 5 × 5 convolutions, 2 × 2 maxima after the second and the fourth, the maximum over the strip, a perceptron.
 
     Fields are in the value basis: regular fields need no change of basis between layers. The plain CNN is the same
-    network with the trivial group on the strip without transition functions.
+    network with the trivial group on the strip without transition functions. "normalised" has, before each of the five
+    non-linearities, a normalisation of every copy over the batch, the strip and both values of a regular field.
 
     Args:
         model: one of `MODELS`.
@@ -67,6 +72,7 @@ class MobiusNetwork(nn.Module):
         if model.startswith("cnn"):
             self.atlas = self.atlas.without_transitions()
         self.convolutions = nn.ModuleList()
+        self.norms = nn.ModuleList()
         self.nonlinearities = nn.ModuleList()
         self.pooling = nn.ModuleDict()
         for i, (in_type, out_type) in enumerate(itertools.pairwise(types)):
@@ -75,6 +81,8 @@ class MobiusNetwork(nn.Module):
             self.convolutions.append(
                 ChartConv(in_type, out_type, size=5, bias=last, values=True, executor=executor, std=std)
             )
+            if not last and model == "normalised":
+                self.norms.append(ValueBatchNorm(out_type))
             if not last:
                 self.nonlinearities.append(ValueNonlinearity(out_type, activation="elu"))
             if i in (1, 3):
@@ -95,6 +103,9 @@ class MobiusNetwork(nn.Module):
         atlas = self.atlas
         for i in range(n_layers):
             x = self.convolutions[i](x, atlas)
+            if i < len(self.norms):
+                # half precision has no digits for a mean of squares less the square of the mean
+                x = self.norms[i](x.to(self.head[0].weight.dtype), atlas)
             if i < len(self.nonlinearities):
                 x = self.nonlinearities[i](x)
             if pool and str(i) in self.pooling:

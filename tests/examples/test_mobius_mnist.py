@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +13,8 @@ import torch
 
 from gaugenet.nn.chart_transport import chart_transport
 
-FOLDER = Path(__file__).parents[2] / "examples" / "mobius_mnist"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "mobius_mnist"
 
 
 def load(name):
@@ -21,7 +24,7 @@ def load(name):
     return module
 
 
-model, data = load("model"), load("data")
+model, data, triangulated = load("model"), load("data"), load("triangulated")
 
 PARAMETERS = {
     "cnn": 1_501_162,
@@ -34,7 +37,7 @@ PARAMETERS = {
 }
 
 
-@pytest.mark.parametrize("name", model.MODELS)
+@pytest.mark.parametrize("name", PARAMETERS)
 def test_parameters_are_those_of_the_paper(name):
     assert sum(p.numel() for p in model.MobiusNetwork(name).parameters()) == PARAMETERS[name]
 
@@ -63,7 +66,7 @@ def isometry_error(network, n_layers, pool, step):
     return error
 
 
-@pytest.mark.parametrize("name", model.FIELDS)
+@pytest.mark.parametrize("name", [*model.FIELDS, "normalised"])
 def test_all_56_isometries_of_the_strip(name, monkeypatch):
     monkeypatch.setattr(model, "WIDTHS", (1, 2, 2, 3, 2))
     network = narrow(name)
@@ -105,7 +108,7 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
     n = 128
     pixels, labels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), rng.integers(0, 10, n, dtype=np.uint8)
     np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
-    for name, module in (("data", data), ("model", model)):
+    for name, module in (("data", data), ("model", model), ("triangulated", triangulated)):
         monkeypatch.setitem(sys.modules, name, module)
     runner = load("run")
 
@@ -126,7 +129,7 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
     with pytest.raises(KeyboardInterrupt):
         call(1, "halves")
     monkeypatch.undo()
-    for name, module in (("data", data), ("model", model)):
+    for name, module in (("data", data), ("model", model), ("triangulated", triangulated)):
         monkeypatch.setitem(sys.modules, name, module)
     runner = load("run")
     call(2, "halves")
@@ -141,3 +144,27 @@ def test_runner_without_data_says_what_to_give(tmp_path, monkeypatch):
         data.bundled_digits()
     with pytest.raises(ValueError, match="no file"):
         data.mnist(tmp_path / "nothing.npz")
+
+
+def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):
+    """Killed without warning after the first epoch was written, then started again."""
+    rng = np.random.default_rng(0)
+    pixels, labels = rng.integers(0, 256, (128, 28, 28), dtype=np.uint8), rng.integers(0, 10, 128, dtype=np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:4], y_test=labels[:4])
+
+    def start(out):
+        command = [sys.executable, str(FOLDER / "run.py"), "--data", str(tmp_path / "mnist.npz"), "--epochs", "2"]
+        command += ["--models", "normalised", "--out", str(tmp_path / out), "--precision", "bfloat16"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+
+    with start("whole") as whole, start("halves") as killed:
+        while "epoch 1" not in killed.stdout.readline():
+            assert killed.poll() is None
+        killed.kill()
+        whole.communicate(timeout=100)
+    assert not list((tmp_path / "halves").glob("*.json"))
+    with start("halves") as again:
+        assert "epoch 1," not in again.communicate(timeout=100)[0]
+    ends = [json.loads(next((tmp_path / out).glob("*.json")).read_text()) for out in ("whole", "halves")]
+    assert ends[0]["train_loss"] == ends[1]["train_loss"]
+    assert ends[0]["test_error_percent"] == ends[1]["test_error_percent"]
