@@ -74,8 +74,8 @@ def draw_unfolded(
 def unfolded(atlas: ChartAtlas) -> tuple[Floats, Floats]:
     """Where the pixels lie in the plane [P, 2], in sides of a cell, and by how much each chart is turned there [P].
 
-    Five charts of a hexagonal lattice are laid out as the net of the icosahedron, turned by −120° so that the north pole
-    is on top; neighbours touch along one edge of the icosahedron. Other charts stand side by side, one cell apart.
+    Five charts of a hexagonal lattice are laid out as the net of the icosahedron, turned by −120° so that the north
+    pole is on top; neighbours touch along one edge of the icosahedron. Other charts stand side by side, one cell apart.
     """
     grid = np.meshgrid(np.arange(atlas.rows), np.arange(atlas.columns), np.arange(atlas.n_charts), indexing="ij")
     i, j, chart = (g.ravel() for g in grid)
