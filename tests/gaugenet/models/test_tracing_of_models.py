@@ -10,6 +10,7 @@ from gaugenet.meshes.neighborhoods import Nearest
 from gaugenet.models.classifier import Classifier
 from gaugenet.models.correspondence import CorrespondenceNetwork
 from gaugenet.models.emulator import Emulator
+from gaugenet.models.field_regression import FieldRegression
 from gaugenet.models.unet import UNet
 from gaugenet.models.vector_field import VectorFieldRegression
 from gaugenet.nn.convolution import prepare
@@ -20,6 +21,7 @@ MODELS = {
     "classifier": lambda: Classifier("O(2)", 2, 3, **SMALL),
     "correspondence": lambda: CorrespondenceNetwork("O(2)", 2, 4, embedding=2, dropout=0.0, **SMALL),
     "vector field": lambda: VectorFieldRegression("O(2): 2x0", 1, 1, **SMALL),
+    "field": lambda: FieldRegression(2, "O(2): 1x0 + 1x0- + 1x1", nonlinearity="norm", **SMALL),
     "emulator": lambda: Emulator("O(2): 1x0", history=2, **SMALL),
 }
 
