@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -7,6 +8,13 @@ import pytest
 
 # Tests run in several processes: threads that spin while they wait would take the cores of the other ones.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+if importlib.util.find_spec("hypothesis"):
+    from hypothesis import settings
+
+    # Time says how busy the machine is, not whether the code is right.
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -44,12 +44,16 @@ def contents(cache):
 def test_helpers_write_the_same_bytes(folder, expected, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(parallel, "_WORTH", 0.0)
     monkeypatch.setattr(parallel, "HELPER_SECONDS", 1e-9)
-    helped = []
+    helped, own = [], []
 
     def slow_here(here, *others):
         def wait(*item):
-            if len(helped) == 0:
-                time.sleep(2.0)  # until a helper has done something
+            own.append(item)
+            until = time.monotonic() + 60.0  # a helper starts late on a busy machine
+            while not helped and len(contents(tmp_path).keys() & expected.keys()) <= 2 * (len(own) - 1):
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.1)
             return here(*item)
 
         for done in parallel.shared_work(wait, *others):
