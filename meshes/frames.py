@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from gaugenet.meshes.frame_fit import summed_axes, summed_normals
+
 if TYPE_CHECKING:
     from gaugenet.meshes.fans import CornerFans
 
@@ -29,25 +31,14 @@ def extrinsic_frames(vertices: Floats, fans: CornerFans) -> Floats:
     Returns:
         [V, 3, 3] rows x, y, n; right-handed.
     """
-    n_vertices = fans.n_vertices
     size = max(float(np.ptp(vertices, axis=0).max()) if len(vertices) else 0.0, np.finfo(float).tiny)
-    faces = fans.vertex.reshape(-1, 3)
-    corner = (vertices / size)[faces]
-    normal = _normalized(np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]))
-    weight = (fans.corner_angle * fans.corner_sign).reshape(-1, 3)
-    n = _normalized(_sum_at(fans.vertex, normal[:, None, :] * weight[:, :, None], n_vertices))
+    points = np.ascontiguousarray(vertices, np.float64) / size
+    n = _normalized(summed_normals(points, fans.vertex, fans.corner_angle * fans.corner_sign))
     lost = ~n.any(1)
     n[lost] = (0.0, 0.0, 1.0)
 
-    x = np.zeros((n_vertices, 3))
-    for step in (1, 2):
-        psi = fans.direction + (0.0 if step == 1 else fans.corner_sign * fans.corner_angle)
-        psi = (psi * fans.scale[fans.vertex]).reshape(-1, 3)
-        edge = np.roll(corner, -step, axis=1) - corner
-        n_here = n[faces]
-        edge -= (edge * n_here).sum(-1, keepdims=True) * n_here
-        back = np.cos(psi)[..., None] * edge - np.sin(psi)[..., None] * np.cross(n_here, edge)
-        x += _sum_at(fans.vertex, back, n_vertices)
+    end = fans.direction + fans.corner_sign * fans.corner_angle
+    x = summed_axes(points, n, fans.vertex, fans.direction, end, fans.scale)
     x = _normalized(x - (x * n).sum(1, keepdims=True) * n)
     lost = ~x.any(1)
     least = np.eye(3)[np.abs(n[lost]).argmin(1)]
@@ -84,8 +75,3 @@ def _normalized(vectors: Floats) -> Floats:
     """Unit vectors, and 0 where the vector vanishes."""
     norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
     return np.where(norm > 0, vectors / np.where(norm > 0, norm, 1.0), 0.0)
-
-
-def _sum_at(vertex: NDArray[np.int64], values: Floats, n_vertices: int) -> Floats:
-    values = values.reshape(-1, 3)
-    return np.stack([np.bincount(vertex, weights=values[:, i], minlength=n_vertices) for i in range(3)], axis=1)
