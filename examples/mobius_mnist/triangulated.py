@@ -140,7 +140,8 @@ class TriangulatedNetwork(nn.Module):
         self.convolutions = nn.ModuleList(
             gn.GaugeConv(a, b, n_radial=2, max_harmonic=2, bias=b is types[-1]) for a, b in itertools.pairwise(types)
         )
-        self.norms = nn.ModuleList(gn.BatchNorm(t) for t in types[1:-1])
+        # after a few hundred steps slower running statistics would still remember where they began
+        self.norms = nn.ModuleList(gn.BatchNorm(t, momentum=0.3) for t in types[1:-1])
         self.nonlinearities = nn.ModuleList(gn.RegularNonlinearity(t) for t in types[1:-1])
         self.pooling = nn.ModuleList(gn.TransportMax(types[k]) for k in (2, 4))
         self.head = nn.Sequential(
