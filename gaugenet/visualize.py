@@ -189,6 +189,15 @@ def draw_shaded(
     axes.set_ylim(middle[1] - half, middle[1] + half)
 
 
+def _make_room(axes: Any, points: NDArray[np.float64]) -> None:
+    """Widens square axes about their middle where points [N, 2] would not be in the picture."""
+    low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
+    middle = (low + high) / 2
+    half = max(float((high - low).max()) / 2, 1.03 * float(np.abs(points - middle).max(initial=0.0)))
+    axes.set_xlim(middle[0] - half, middle[0] + half)
+    axes.set_ylim(middle[1] - half, middle[1] + half)
+
+
 def _face_colors(labels: NDArray[Any], faces: NDArray[Any], n_vertices: int, n_classes: int) -> NDArray[np.float64]:
     if labels.shape == (n_vertices,):
         # the mean of the corners' colours would show a class that is not there: two corners decide

@@ -12,7 +12,7 @@ from gaugenet.meshes.field_export import FIRST_ARM, NEGATIVE, OTHER_ARM, POSITIV
 from gaugenet.meshes.frame_field import FrameField
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.mesh import TriangleMesh
-from gaugenet.visualize import _camera, draw_shaded, new_figure
+from gaugenet.visualize import _camera, _make_room, draw_shaded, new_figure
 
 
 def draw_field(
@@ -57,6 +57,7 @@ def draw_field(
     first = np.arange(len(points)) % field.n == 0
     for chosen, color in ((shown & ~first, OTHER_ARM), (shown & first, FIRST_ARM)):
         strokes = np.stack([points[chosen], points[chosen] + vectors[chosen]], 1) @ camera.T
+        _make_room(axes, strokes[:, 1, :2])
         if field.n == 1:  # a direction, and not a line
             start, along = strokes[:, 0], strokes[:, 1] - strokes[:, 0]
             axes.quiver(

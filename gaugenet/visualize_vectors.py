@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.mesh import TriangleMesh
-from gaugenet.visualize import _camera, draw_shaded, new_figure
+from gaugenet.visualize import _camera, _make_room, draw_shaded, new_figure
 from gaugenet.visualize_fields import _seen
 
 Floats = NDArray[np.float64]
@@ -241,6 +241,7 @@ def _arrows(axes: Any, points: Floats, vectors: Floats, camera: Floats, color: s
     heads = np.stack([tip, neck + 0.17 * side, neck - 0.17 * side], 1)
     axes.add_collection(LineCollection(list(strokes), colors=[color], linewidths=width, zorder=4, capstyle="round"))
     axes.add_collection(PolyCollection(list(heads), facecolors=[color], edgecolors="none", zorder=5))
+    _make_room(axes, heads.reshape(-1, 2))
 
 
 def _areas(points: Floats, faces: NDArray[Any]) -> Floats:

@@ -112,3 +112,16 @@ def test_a_window_gets_everything_under_its_name(sphere):
     )
     with pytest.raises(ValueError, match=r"h: expected 162 rows \(vertices\) or 320 \(faces\), got 7"):
         show(mesh, values={"h": np.zeros(7)}, window=Stand())
+
+
+@pytest.mark.parametrize("angle", [0.0, 90.0, 180.0, 270.0])
+def test_arrows_are_not_cut_off_at_the_edge(angle, tmp_path):
+    mesh = shapes.flat_patch(n=3, m=3).mesh
+    direction = np.array([np.cos(np.radians(angle)), np.sin(np.radians(angle)), 0.0])
+    draw_vectors(tmp_path / "v.png", mesh, np.tile(direction, (mesh.n_vertices, 1)), view=(90.0, -90.0))
+    p = np.round(255 * image.imread(tmp_path / "v.png")[:, :, :3])
+    blue = np.abs(p - [20, 70, 159]).max(2) < 12
+    # the axes end at 1 % and 99 % across, 6 % and 99 % down
+    rows, columns = np.nonzero(blue.any(1))[0], np.nonzero(blue.any(0))[0]
+    assert 0.065 * len(p) < rows[0] < rows[-1] < 0.985 * len(p)
+    assert 0.015 * len(p) < columns[0] < columns[-1] < 0.985 * len(p)
