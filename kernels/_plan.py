@@ -78,7 +78,7 @@ class Plan:
     scatter_table: NDArray[np.int64]
     gather_table: NDArray[np.int64]
     part_table: NDArray[np.int64]
-    """[·, 5] as `_packing` reads it."""
+    """[·, 7] as `_packing` reads it."""
     n_scalars: int
     c_in: int
     padded: int
@@ -157,7 +157,7 @@ def make_plan(
         product_table=_table(table, 5),
         scatter_table=_table(_scatter(products), 6),
         gather_table=_table(_gather(products), 5),
-        part_table=_table(_parts(products, inner), 5),
+        part_table=_table(_parts(products, inner), 7),
         n_scalars=n_scalars,
         c_in=c_in,
         padded=padded,
@@ -261,11 +261,17 @@ def _gather(products: list[Product]) -> list[list[int]]:
 
 
 def _parts(products: list[Product], inner: int) -> list[list[int]]:
-    """first number in the packed weight, columns there, then first row of the weight, rows, sign"""
-    rows = []
+    """first number in the packed weight, columns there, first row of the weight, rows, sign; then 1 where an earlier
+    part is in the same place, and 1 where an earlier one has the same rows. Parts overlap wholly or not at all: only
+    blocks whose rows are used once are merged."""
+    rows: list[list[int]] = []
+    places: set[int] = set()
+    firsts: set[int] = set()
     for p in products:
         for piece in p.pieces:
             for part in piece.parts:
                 to = p.offset + part.term * inner * p.columns + piece.column
-                rows.append([to, p.columns, part.row, piece.width, part.sign])
+                rows.append([to, p.columns, part.row, piece.width, part.sign, to in places, part.row in firsts])
+                places.add(to)
+                firsts.add(part.row)
     return rows
