@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
+import torch._functorch.config
 from edge_first import Problem, gem_conv
 from suite_checks import FORMS, form
 from torch import Tensor

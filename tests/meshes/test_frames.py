@@ -32,7 +32,7 @@ def test_frames_are_right_handed_whatever_the_handedness(shape):
 
 def test_on_a_plane_theta_is_the_angle_in_space():
     g = compute_geometry(shapes.flat_patch(12, 12, jitter=0.2).mesh, Nearest(20), dtype=torch.float64)
-    x = torch.from_numpy(shapes.flat_patch(12, 12, jitter=0.2).mesh.vertices)
+    x = torch.tensor(shapes.flat_patch(12, 12, jitter=0.2).mesh.vertices)
     d = x[g.source.long()] - x[g.target]
     along = torch.einsum("eij,ej->ei", g.frame[g.target], d)
     torch.testing.assert_close(along[:, 0], g.r * g.theta.cos(), atol=1e-13, rtol=0)
@@ -42,7 +42,7 @@ def test_on_a_plane_theta_is_the_angle_in_space():
 def test_on_a_curved_surface_it_is_nearly_so_and_normals_are_close():
     shape = shapes.torus(60, 24, jitter=0.1)
     g = compute_geometry(shape.mesh, Nearest(8), dtype=torch.float64)
-    x = torch.from_numpy(shape.mesh.vertices)
+    x = torch.tensor(shape.mesh.vertices)
     d = torch.einsum("eij,ej->ei", g.frame[g.target], x[g.source.long()] - x[g.target])
     miss = torch.sin(torch.atan2(d[:, 1], d[:, 0]) - g.theta).abs()
     assert miss.quantile(0.95) < 0.05
