@@ -34,4 +34,4 @@ def draw(path: Path, template: Template, bodies: Sequence[tuple[str, gn.Triangle
         draw_shaded(axes, mesh.vertices, mesh.faces, color[mesh.faces].mean(1), view=(8.0, 25.0), up="y")
         axes.set_title(title, fontsize=8)
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.92, wspace=0.02)
-    figure.savefig(path)
+    figure.savefig(path, bbox_inches="tight")
