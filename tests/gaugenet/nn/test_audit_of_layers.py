@@ -4,12 +4,16 @@ Random gauges at every vertex and non-zero parameters, by `gaugenet.equivariance
 groups through a frame field; surfaces with one side admit groups with reflections only.
 """
 
+import importlib
+import inspect
+import pkgutil
 from functools import cache
 
 import pytest
 import torch
 from torch import nn
 
+import gaugenet.nn
 from gaugenet.equivariance import audit
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
@@ -42,6 +46,7 @@ from gaugenet.nn.sign_aware import SignNonlinearity
 from gaugenet.nn.steerable_derivative import DifferentialConv
 from gaugenet.nn.tangent import pseudo_scalar_type, scalar_type, tangent_type
 from gaugenet.nn.tensor_product import TensorProductNonlinearity
+from gaugenet.nn.value_basis import ValueNonlinearity, from_values, has_values, to_values
 
 FIELDS = {
     "trivial": ["4x0"],
@@ -81,6 +86,7 @@ AT_VERTICES = {
     "TensorProductNonlinearity": TensorProductNonlinearity,
     "RegularNonlinearity": RegularNonlinearity,
     "SignNonlinearity": SignNonlinearity,
+    "ValueNonlinearity": lambda f: OnValues(ValueNonlinearity(f)),
     "FieldNorm": FieldNorm,
     "GroupNorm": lambda f: GroupNorm(f, 2),
     "InstanceNorm": InstanceNorm,
@@ -94,7 +100,21 @@ OPERATORS = {
     "Divergence": (lambda g: Divergence(g, 2), tangent_type, scalar_type),
     "Curl": (lambda g: Curl(g, 2), tangent_type, pseudo_scalar_type),
 }
+# layers on atlases: a gauge at every pixel or the rotations of the icosahedron, in their own tests
+ON_ATLASES = {"ChartConv", "ChartMaxPool", "SublatticePool", "ValueBatchNorm"}
 NEEDS_GEOMETRY = (InstanceNorm,)
+
+
+class OnValues(nn.Module):
+    """A layer on values, between coefficients."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        field = self.layer.field_type
+        return from_values(field, self.layer(to_values(field, x[..., None])[..., 0])[..., None])[..., 0]
 
 
 class AtVertices(nn.Module):
@@ -143,6 +163,8 @@ def can_take(name, field):
         # for continuous groups up to aliasing only: see test_regular.py
         samples = all(t.representation.stabilizer or t.representation.name in ("0", "trivial") for t in field.terms)
         return samples and not field.group.is_continuous
+    if name == "ValueNonlinearity":
+        return all(has_values(t) or t.representation.dim == 1 for t in field.terms)
     return name != "SignNonlinearity" or all(b.irrep.dim == 1 for b in field.blocks)
 
 
@@ -183,3 +205,16 @@ def test_broken_twins_fail(group):
         if audit(Broken(layer, transport), in_type, out_type, geometry, trials=1).passed:
             unnoticed.append(text)
     assert not unnoticed, "\n".join(unnoticed)
+
+
+def test_no_layer_is_left_out():
+    found = set()
+    for module in pkgutil.iter_modules(gaugenet.nn.__path__, "gaugenet.nn."):
+        for name, cls in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            protocol = getattr(cls, "_is_protocol", False)
+            if issubclass(cls, nn.Module) and cls.__module__ == module.name and not (name.startswith("_") or protocol):
+                found.add(name)
+    audited = {name.split(",")[0] for name in (*AT_NEIGHBOURS, *AT_VERTICES, *OPERATORS)}
+    # the base of the operators, and two that `layers` adds
+    assert found - audited - ON_ATLASES == {"DifferentialOperator", "GlobalPooling", "Invariants"}
+    assert audited | ON_ATLASES <= found

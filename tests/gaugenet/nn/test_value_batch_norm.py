@@ -20,10 +20,9 @@ def perturbed(field, **options):
     return norm
 
 
-def features(atlas, n=4):
-    return (
-        torch.randn(atlas.n_pixels, n, FIELD.dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64) + 2
-    )
+def features(atlas, n=4, field=FIELD):
+    g = torch.Generator().manual_seed(0)
+    return torch.randn(atlas.n_pixels, n, field.dim, generator=g, dtype=torch.float64) + 2
 
 
 def test_it_is_torchs_on_all_values_of_a_copy():
@@ -60,17 +59,28 @@ def test_holes_take_no_part():
     assert (norm(x, atlas)[kept] - expected).abs().max() < 1e-11
 
 
-def test_gauge():
-    atlas, g = flat_torus(3, 4), torch.Generator().manual_seed(0)
-    x = features(atlas)
-    angle, flip = FIELD.group.sample(atlas.n_pixels * 4, g)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "C6: 2xtrivial + 3xregular",
+        "C6: 2xquotient[C2] + 1xregular",
+        "D4: 2x0 + 2xregular + 1xquotient[C2]",
+        "reflection: 2xtrivial + 2xregular",
+    ],
+)
+def test_gauge(name):
+    field, atlas, g = FieldType.parse(name), flat_torus(3, 4), torch.Generator().manual_seed(0)
+    x = features(atlas, field=field)
+    angle, flip = field.group.sample(atlas.n_pixels * 4, g)
 
     def moved(y):
-        coefficients = from_values(FIELD, y[..., None])[..., 0].flatten(0, 1)
-        return to_values(FIELD, FIELD.transform(coefficients, angle, flip)[..., None])[..., 0].view_as(y)
+        coefficients = from_values(field, y[..., None])[..., 0].flatten(0, 1)
+        return to_values(field, field.transform(coefficients, angle, flip)[..., None])[..., 0].view_as(y)
 
-    norm = perturbed(FIELD)
-    assert (norm(moved(x), atlas) - moved(norm(x, atlas))).abs().max() < 1e-12
+    norm = perturbed(field)
+    for training in (True, False):  # the running values are those of the batches before
+        norm.train(training)
+        assert (norm(moved(x), atlas) - moved(norm(x, atlas))).abs().max() < 1e-12
     # statistics of every value on its own would not do
     plain = torch.nn.functional.batch_norm(x.flatten(0, 1), None, None, training=True).view_as(x)
     other = torch.nn.functional.batch_norm(moved(x).flatten(0, 1), None, None, training=True).view_as(x)
