@@ -149,6 +149,7 @@ def _contract(
 
 @njit(inline="always")
 def _outer(
+    start: int,
     p0: int,
     n: int,
     chunk: int,
@@ -163,7 +164,7 @@ def _outer(
     gathered: Real,
     weight_grad: Real,
 ) -> None:
-    """weight_grad += sumsᵀ grad of the n rows visited from the p0-th on, in the packed layout of the weight."""
+    """weight_grad += sumsᵀ grad of the n rows visited from the p0-th on, in the packed layout; for p0 = start, =."""
     one = grad.dtype.type(1)
     for r in range(gather.shape[0]):
         q, column, width, g, g2 = gather[r]
@@ -191,7 +192,7 @@ def _outer(
             weight_grad,
             w0,
             columns,
-            n > 0,
+            p0 > start,
         )
 
 
@@ -241,10 +242,9 @@ def _take_ranges(
     """For every range that no other thread has taken: its rows in the order of visiting, aggregate a chunk, then use it
     for the result, the weight gradient, or both.
 
-    ranges [·, 2]: first row visited, and the first after them. claimed [2]: how many threads have come and how many
-    ranges have been taken, so that they share the work without waking each other. scratch, slots [threads, ·]: a row
-    for each thread. An empty `out` or `weight_grad` (and `weight`, `grad` with it) is left alone; weight_grad
-    [ranges, ·] has a row per range.
+    ranges [·, 2], none empty: first row visited, and the first after them. claimed [2]: threads that have come, and
+    ranges taken, so that they share the work without waking each other. scratch, slots: a row for each thread. An empty
+    `out` or `weight_grad` (and `weight`, `grad` with it) is left alone; weight_grad has a row per range.
     products [·, 5]: offset in a row of sums, inner dimension, offset in `weight`, columns (a multiple of `lanes`),
     columns of the products before. scatter [·, 6]: column of the result, width, then product and column of one or two
     contributions (second product -1: none). gather [·, 5]: product, its column, width, then one or two columns of
@@ -257,9 +257,8 @@ def _take_ranges(
     of_sources, of_sums = window * padded, chunk * wide
     mine = scratch[me]
     factors = mine[:of_factors].reshape(terms.shape[0] + 1, n_scalars, stride)
-    mine = mine[of_factors:]
-    table = mine[:of_table].reshape(n_orders, 2, WINDOW)
-    mine = mine[of_table:]
+    table = mine[of_factors : of_factors + of_table].reshape(n_orders, 2, WINDOW)
+    mine = mine[of_factors + of_table :]
     transported = mine[:of_sources]
     sums = mine[of_sources : of_sources + of_sums]
     columns = mine[of_sources + of_sums :]
@@ -270,12 +269,11 @@ def _take_ranges(
     while taken < ranges.shape[0]:
         start, stop = ranges[taken]
         partial = weight_grad[taken]
-        partial[:] = 0
         for p0 in range(start, stop, chunk):
-            p1 = min(p0 + chunk, stop)
+            n = min(chunk, stop - p0)
             _aggregate(
                 p0,
-                p1,
+                p0 + n,
                 lanes,
                 x,
                 c_in,
@@ -301,9 +299,9 @@ def _take_ranges(
                 sums,
             )
             if out.shape[0] > 0:
-                _contract(p0, p1 - p0, chunk, lanes, wide, sums, weight, products, scatter, columns, order, out, c_out)
+                _contract(p0, n, chunk, lanes, wide, sums, weight, products, scatter, columns, order, out, c_out)
             if partial.shape[0] > 0:
-                _outer(p0, p1 - p0, chunk, lanes, wide, sums, order, grad, c_out, products, gather, gathered, partial)
+                _outer(start, p0, n, chunk, lanes, wide, sums, order, grad, c_out, products, gather, gathered, partial)
         taken = claim(claimed, 1)
 
 

@@ -25,6 +25,9 @@ from gaugenet.kernels._threads import in_parallel
 
 _CHUNK_BYTES = 384 << 10
 """Sums of one chunk of targets; with a panel of the weight they fit the second-level cache."""
+_LONG_CHUNK, _LARGE_WEIGHT = 48, 2 << 20
+"""Targets of a chunk, at least, where it adds to a weight gradient of more than so many bytes: all of that is read and
+written once per chunk, and then costs more than sums that do not fit the second-level cache."""
 _WINDOW_BYTES = 24 << 10
 """Transported sources of one window of edges; most of a first-level cache."""
 _APART = 64 << 10
@@ -90,7 +93,7 @@ def _run(
     if 0 in (n_target, plan.c_in, plan.c_out, plan.n_scalars):
         to_weight = torch.zeros(plan.n_scalars, plan.c_out, plan.c_in, dtype=dtype)
         return torch.zeros(n_target, plan.c_out, dtype=dtype), to_weight.mT if transposed else to_weight
-    arguments, n_scratch = _arguments(x, edges, plan)
+    arguments, n_scratch = _arguments(x, edges, plan, grad is not None)
     loop: Any = _blocked.run_ranges
     none = _none(dtype, (0,))
     out = none if weight is None else _empty(n_target * plan.c_out, dtype)
@@ -128,7 +131,7 @@ def _plan(edges: EdgeArrays, in_blocks: Sequence[TransportBlock], out_blocks: Se
     )
 
 
-def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...], int]:
+def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan, to_weight: bool) -> tuple[tuple[Any, ...], int]:
     """What the loop takes between its scratch and the weight, and how many numbers of scratch a thread needs."""
     from gaugenet.kernels._tiles import lanes
     from gaugenet.kernels._windows import WINDOW
@@ -136,7 +139,8 @@ def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan) -> tuple[tuple[Any, ...
     dtype, size = edges.scalars.dtype, edges.scalars.element_size()
     n_sums = len(plan.terms) + len(plan.extra)
     wide = n_sums * plan.n_scalars * plan.padded
-    chunk = max(min(_CHUNK_BYTES // max(wide * size, 1) // 12 * 12, 96), 12)
+    least = _LONG_CHUNK if to_weight and plan.size * size > _LARGE_WEIGHT else 12
+    chunk = max(min(_CHUNK_BYTES // max(wide * size, 1) // 12 * 12, 96), least)
     window = max(min(_WINDOW_BYTES // max(plan.padded * size, 1), WINDOW), 8)
     n_orders, stride = plan.max_order + 2, WINDOW + lanes(size)
     n_scratch = (len(plan.terms) + 1) * plan.n_scalars * stride + n_orders * 2 * WINDOW
