@@ -21,6 +21,8 @@ class BatchNorm(nn.Module):
     learned, one per copy. Norms are invariant, so the layer is exactly equivariant for every group. Ioffe and Szegedy
     2015; by norms as in Weiler and Cesa 2019 (General E(2)-Equivariant Steerable CNNs).
 
+    Where a backward pass computes the layer again (activation checkpointing), the running values stay as they are.
+
     Under ``torch.distributed`` the batch is that of all processes together, in the gradient as well: several processes
     give what one gives with all their surfaces. All must then call the layer equally often, also with no vertex.
 
@@ -74,7 +76,8 @@ class BatchNorm(nn.Module):
             mean = torch.where(to_columns(self.field_type, self.invariant), total[:-1] / count, 0.0)
             centred = x - mean
             square = self._sum(squared_norms(self.field_type, centred).sum(0)) / (count * self.dims)
-            self._follow(mean.detach(), square.detach())
+            if not recomputing():
+                self._follow(mean.detach(), square.detach())
         factor = (square + self.eps).rsqrt() * self.scale
         out: Tensor = self.bias(centred * to_columns(self.field_type, factor))
         return out
@@ -91,3 +94,9 @@ class BatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.field_type}, momentum {self.momentum}"
+
+
+def recomputing() -> bool:
+    """Whether a backward pass is under way, so that what is computed now has been computed before."""
+    # a tracer sees every layer once, and cannot ask
+    return not torch.compiler.is_compiling() and torch._C._current_graph_task_id() != -1

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.charts import ChartAtlas
+from gaugenet.nn.batch_norm import recomputing
 from gaugenet.nn.value_basis import has_values
 
 
@@ -19,6 +20,8 @@ class ValueBatchNorm(nn.Module):
     r ← (1 − m) r + m · new; in evaluation they are the running ones. A gauge transformation permutes the values of a
     copy, which changes neither, so the layer is exactly equivariant. Holes of the atlas take no part, or an image
     turned by a symmetry would have other statistics. Ioffe and Szegedy 2015; `BatchNorm` is its like on coefficients.
+
+    Where a backward pass computes the layer again (activation checkpointing), the running values stay as they are.
 
     Args:
         field_type: of input and output, in the basis of `gaugenet.nn.value_basis`: scalars, and regular or quotient
@@ -79,6 +82,8 @@ class ValueBatchNorm(nn.Module):
         mean = over_copies(rows.sum(0) - lost.sum(0))
         square = over_copies(torch.linalg.vector_norm(rows, dim=0).square() - lost.square().sum(0))
         variance = (square - mean.square()).clamp_min(0.0)
+        if recomputing():
+            return mean, variance
         with torch.no_grad():
             self.running_mean.lerp_(mean.detach().to(self.running_mean), self.momentum)
             self.running_variance.lerp_(variance.detach().to(self.running_variance), self.momentum)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from gaugenet.field_type import FieldType
 from gaugenet.nn.batch_norm import BatchNorm
@@ -31,6 +32,22 @@ def test_vectors_are_scaled_and_keep_their_direction():
     torch.testing.assert_close(y.square().mean((0, 1)), torch.ones(2, dtype=torch.float64))
     before = x[:, 2:].reshape(60, 2, 2)
     assert (y[:, 0] * before[:, 1] - y[:, 1] * before[:, 0]).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointing_changes_neither_running_values_nor_gradients(reentrant):
+    x = 5 + torch.randn(60, FIELD.dim, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    found = []
+    for kept in (True, False):
+        layer, y = BatchNorm(FIELD).double(), x.clone().requires_grad_()
+        for _ in range(2):
+            out = layer(y) if kept else checkpoint(layer, y, use_reentrant=reentrant)
+            out.pow(3).sum().backward()
+        found.append([y.grad, layer.scale.grad, layer.running_mean, layer.running_square])
+    for plain, again in zip(*found):
+        assert torch.equal(plain, again)
+    mean = torch.cat([x.mean(0)[:2], torch.zeros(2)])
+    torch.testing.assert_close(found[1][2], (1 - 0.9**2) * mean)
 
 
 def test_running_values_are_saved_and_errors_say_what_was_expected():

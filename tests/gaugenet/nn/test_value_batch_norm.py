@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.chart_atlases import flat_torus
@@ -91,6 +92,15 @@ def test_gradient():
     atlas, norm = icosahedral_atlas(1), perturbed(FIELD)
     x = features(atlas, 1).requires_grad_()
     assert torch.autograd.gradcheck(lambda y: norm(y, atlas), x, fast_mode=True)
+
+
+def test_checkpointing_does_not_change_running_values():
+    atlas, norm = icosahedral_atlas(1), perturbed(FIELD)
+    x = features(atlas, 1).requires_grad_()
+    checkpoint(norm, x, atlas, use_reentrant=False).square().sum().backward()
+    once = norm.running_mean.clone()
+    kept = [p for p in range(atlas.n_pixels) if p not in atlas.cones]
+    assert (once[:2] - 0.1 * x[kept, 0, :2].mean(0)).abs().max() < 1e-12
 
 
 def test_what_is_refused():
