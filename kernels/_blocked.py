@@ -5,14 +5,12 @@ Arrays are flat unless a shape is given. Each thread runs one call, and nothing 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numba import njit
 
+from gaugenet.kernels._kept_loops import named_after
 from gaugenet.kernels._team import team
 from gaugenet.kernels._tiles import claim, mix, product, scale
 from gaugenet.kernels._windows import WINDOW, Int32, Int64, Real, Signs, fill, row_at, transport, weigh
@@ -196,14 +194,6 @@ def _outer(
         )
 
 
-def with_tiles_in_its_name(loop: Callable[..., None]) -> Callable[..., None]:
-    """Names what numba keeps of `loop` on disk after the content of the files it calls: by itself, numba
-    compiles anew where the file of a function changes, and not where that of a function that it calls does."""
-    contents = [Path(__file__).with_name(name).read_bytes() for name in ("_team.py", "_tiles.py", "_windows.py")]
-    loop.__qualname__ += f"_{hashlib.sha256(b''.join(contents)).hexdigest()[:12]}"
-    return loop
-
-
 @njit
 def _take_ranges(
     ranges: Int64,
@@ -306,7 +296,7 @@ def _take_ranges(
 
 
 @njit(cache=True, nogil=True)
-@with_tiles_in_its_name
+@named_after("_team.py", "_tiles.py", "_windows.py")
 def run_ranges(
     parallel: int,
     threads: int,

@@ -14,6 +14,7 @@ from llvmlite import ir  # type: ignore[import-untyped]
 from numba import njit, types
 from numba.extending import intrinsic
 
+from gaugenet.kernels._kept_loops import named_after
 from gaugenet.kernels._tiles import VECTOR_BYTES, _Code, _data
 from gaugenet.kernels._windows import Int64, Real
 
@@ -59,6 +60,7 @@ _turned: Any = intrinsic(_typed_turned)
 
 
 @njit(cache=True, nogil=True)
+@named_after("_tiles.py", "_windows.py")
 def pack(weight: Real, strides: Int64, n_scalars: int, c_in: int, padded: int, parts: Int64, packed: Real) -> None:
     """packed = the sum of all parts; zero elsewhere."""
     by_b, by_row, by_column = strides
@@ -76,6 +78,7 @@ def pack(weight: Real, strides: Int64, n_scalars: int, c_in: int, padded: int, p
 
 
 @njit(cache=True, nogil=True)
+@named_after("_tiles.py", "_windows.py")
 def unpack(partial: Real, strides: Int64, n_scalars: int, c_in: int, padded: int, parts: Int64, weight: Real) -> None:
     """The transpose of `pack`, of the sum of the rows of `partial` in their order, which the first of them becomes."""
     total = partial[0]
@@ -93,6 +96,7 @@ def unpack(partial: Real, strides: Int64, n_scalars: int, c_in: int, padded: int
 
 
 @njit(cache=True, nogil=True)
+@named_after("_tiles.py", "_windows.py")
 def _move(
     x: Real, x_j: int, x_i: int, o: Real, o_j: int, o_i: int, width: int, height: int, factor: Any, again: int
 ) -> None:
@@ -121,6 +125,7 @@ def _move(
 
 
 @njit(cache=True, nogil=True)
+@named_after("_tiles.py", "_windows.py")
 def _row(x: Real, o: Real, factor: Any, again: int) -> None:
     if again:
         for j in range(o.shape[0]):

@@ -1,12 +1,10 @@
 """Register tiles against numpy."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from numba import njit
 
-from gaugenet.kernels import _blocked, _team, _tiles, _windows
+from gaugenet.kernels import _tiles
 
 
 @njit
@@ -60,24 +58,6 @@ def test_rows(dtype):
         _scale(n, x, 1, out, 1, dtype(3))
         np.testing.assert_array_equal(out[1:-1], 3 * x[1 : n + 1])
         assert out[0] == out[-1] == 7
-
-
-def test_what_numba_keeps_of_the_loop_depends_on_the_tiles(monkeypatch, tmp_path):
-    """Otherwise a loop compiled before a change of `_tiles.py` would run after it."""
-
-    def name():
-        def loop():
-            pass
-
-        return _blocked.with_tiles_in_its_name(loop).__qualname__.rpartition("_")[2]
-
-    assert _blocked.run_ranges.py_func.__qualname__ == f"run_ranges_{name()}"
-    before = name()
-    monkeypatch.setattr(_blocked, "__file__", str(tmp_path / "_blocked.py"))
-    (tmp_path / "_tiles.py").write_text("# another")
-    for module in (_windows, _team):
-        (tmp_path / Path(module.__file__).name).write_bytes(Path(module.__file__).read_bytes())
-    assert name() != before
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

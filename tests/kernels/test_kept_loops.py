@@ -1,0 +1,37 @@
+"""Loops that numba keeps on disk are compiled anew where a file that they call changes."""
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("numba")
+
+from gaugenet.kernels import _blocked, _kept_loops, _packing
+
+KEPT = [
+    (_blocked.run_ranges, ("_team.py", "_tiles.py", "_windows.py")),
+    (_packing.pack, ("_tiles.py", "_windows.py")),
+    (_packing.unpack, ("_tiles.py", "_windows.py")),
+    (_packing._move, ("_tiles.py", "_windows.py")),
+    (_packing._row, ("_tiles.py", "_windows.py")),
+]
+
+
+@pytest.mark.parametrize(("loop", "files"), KEPT, ids=[loop.py_func.__name__ for loop, _ in KEPT])
+def test_the_name_depends_on_each_file_that_is_called(loop, files, monkeypatch, tmp_path):
+    def digest():
+        def function():
+            pass
+
+        return _kept_loops.named_after(*files)(function).__qualname__.rpartition("_")[2]
+
+    before = digest()
+    assert loop.py_func.__qualname__ == f"{loop.py_func.__name__}_{before}"
+    folder = Path(_kept_loops.__file__).parent
+    monkeypatch.setattr(_kept_loops, "__file__", str(tmp_path / "_kept_loops.py"))
+    for changed in files:
+        for name in files:
+            (tmp_path / name).write_bytes((folder / name).read_bytes())
+        assert digest() == before
+        (tmp_path / changed).write_text("# another")
+        assert digest() != before
