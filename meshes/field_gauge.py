@@ -95,6 +95,15 @@ def edge_ends(fans: CornerFans, geometry: MeshGeometry | None = None, gauge: Gau
     return EdgeEnds(h, tail, head, phi + correction, flip, correction)
 
 
+def check_same_surface(mesh: TriangleMesh, geometry: MeshGeometry) -> None:
+    """Raise a ValueError where a geometry cannot be of the mesh, since their vertices are not as many."""
+    if geometry.n_vertices != mesh.n_vertices:
+        raise ValueError(
+            f"the geometry has {geometry.n_vertices} vertices and the mesh {mesh.n_vertices}: give the geometry that "
+            "was computed from this mesh"
+        )
+
+
 def frames_to_geometry(mesh: TriangleMesh, fans: CornerFans, geometry: MeshGeometry) -> Gauge:
     """The gauge transformation from the frames of the fans to those of a geometry of the mesh.
 
@@ -103,11 +112,7 @@ def frames_to_geometry(mesh: TriangleMesh, fans: CornerFans, geometry: MeshGeome
     Raises:
         ValueError: the geometry is of another mesh.
     """
-    if geometry.n_vertices != mesh.n_vertices:
-        raise ValueError(
-            f"the geometry has {geometry.n_vertices} vertices and the mesh {mesh.n_vertices}: give the geometry that "
-            "was computed from this mesh"
-        )
+    check_same_surface(mesh, geometry)
     if geometry.frame is not None and mesh.vertices is not None:
         old, new = extrinsic_frames(mesh.vertices, fans), geometry.frame.double().cpu().numpy()
         along = np.einsum("vij,vj->vi", new, old[:, 0])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from gaugenet.meshes.compiled import compiled
 from gaugenet.meshes.fans import build_fans, packed
+from gaugenet.meshes.field_gauge import check_same_surface
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.selection import by_distance
 from gaugenet.meshes.tracing import CROSSING, trace
@@ -38,11 +39,7 @@ def paths_through_faces(mesh: TriangleMesh, geometry: MeshGeometry, faces: Bools
     Raises:
         ValueError: the geometry is of another mesh.
     """
-    if geometry.n_vertices != mesh.n_vertices:
-        raise ValueError(
-            f"the geometry has {geometry.n_vertices} vertices and the mesh {mesh.n_vertices}: give the geometry that "
-            "was computed from this mesh"
-        )
+    check_same_surface(mesh, geometry)
     fans = build_fans(mesh)
     half_edges, vertices = packed(fans)
     p, q = geometry.target.cpu().numpy(), geometry.source.cpu().numpy().astype(np.int64)
