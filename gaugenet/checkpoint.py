@@ -132,17 +132,11 @@ class ResumeState:
         """Write atomically."""
         tensors = {f"weights/{k}": v for k, v in self.weights.items()}
         tensors |= {f"best/{k}": v for k, v in self.best.items()}
-        plain: dict[str, dict[str, Any]] = {}
-        for index, state in self.optimizer["state"].items():
-            plain[str(index)] = {}
-            for key, value in state.items():
-                if isinstance(value, Tensor):
-                    tensors[f"optimizer/{index}/{key}"] = value
-                else:
-                    plain[str(index)][key] = value
+        of_optimizer, plain = optimizer_tensors(self.optimizer)
+        tensors |= {f"optimizer/{k}": v for k, v in of_optimizer.items()}
         meta = {name: getattr(self, name) for name in _PLAIN_STATE} | {
             "kind": "resume",
-            "optimizer": {"state": plain, "param_groups": self.optimizer["param_groups"]},
+            "optimizer": plain,
             "validations": dataclasses.asdict(self.validations),
             "config": self.config.tables(),
         }
@@ -159,14 +153,10 @@ class ResumeState:
         for name, tensor in tensors.items():
             group, _, key = name.partition("/")
             groups[group][key] = tensor
-        state: dict[int, dict[str, Any]] = {int(i): dict(s) for i, s in meta["optimizer"]["state"].items()}
-        for name, tensor in groups["optimizer"].items():
-            index, _, key = name.partition("/")
-            state[int(index)][key] = tensor
         loss, right, counted = meta["totals"]
         return cls(
             weights=groups["weights"],
-            optimizer={"state": state, "param_groups": _param_groups(meta["optimizer"]["param_groups"])},
+            optimizer=optimizer_state(groups["optimizer"], meta["optimizer"]),
             config=Config.from_tables(meta["config"], source=str(path)),
             validations=Validations(**meta["validations"]),
             best=groups["best"],
@@ -193,6 +183,31 @@ def restore_weights(
                 f"{list(own[name].shape)}; the file is of another model"
             )
     model.load_state_dict(dict(weights))
+
+
+def optimizer_tensors(state: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Of ``optimizer.state_dict()`` the tensors, named ``index/key``, and all else as JSON can hold it."""
+    tensors: dict[str, Tensor] = {}
+    plain: dict[str, dict[str, Any]] = {}
+    for index, values in state["state"].items():
+        plain[str(index)] = {}
+        for key, value in values.items():
+            if isinstance(value, Tensor):
+                tensors[f"{index}/{key}"] = value
+            else:
+                plain[str(index)][key] = value
+    return tensors, {"state": plain, "param_groups": state["param_groups"]}
+
+
+def optimizer_state(tensors: Mapping[str, Tensor], plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The state that `optimizer_tensors` has taken apart."""
+    state: dict[int, dict[str, Any]] = {int(i): dict(values) for i, values in plain["state"].items()}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition("/")
+        state[int(index)][key] = tensor
+    # JSON has no tuples, and Adam's betas are one
+    groups = [{k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in plain["param_groups"]]
+    return {"state": state, "param_groups": groups}
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
@@ -239,8 +254,3 @@ def _checksum(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensors[name].dtype} {list(tensors[name].shape)}".encode())
         digest.update(tensors[name].contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-def _param_groups(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    # JSON has no tuples, and Adam's betas are one
-    return [{k: tuple(v) if k == "betas" else v for k, v in group.items()} for group in groups]

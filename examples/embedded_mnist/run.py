@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import sys
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -21,11 +20,9 @@ from surface import SURFACES, hierarchy_of, surface
 from torch import Tensor, nn
 
 import gaugenet as gn
+from gaugenet.data.digits import Digits, bundled_digits, mnist
 from gaugenet.equivariance import random_gauge
 from gaugenet.meshes.hierarchy import Hierarchy, batch_hierarchies
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "mobius_mnist"))
-from data import Digits, bundled_digits, mnist
 
 
 class Grid(NamedTuple):

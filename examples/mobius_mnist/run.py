@@ -14,11 +14,13 @@ import time
 from pathlib import Path
 
 import torch
-from data import Digits, bundled_digits, mnist, shifted
+from data import shifted
 from model import MODELS, MobiusNetwork
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from triangulated import TriangulatedNetwork
+
+from gaugenet.data.digits import Digits, bundled_digits, mnist
+from gaugenet.training.own_loop import load_state, save_state
 
 PAPER = {
     "cnn": (1_501_162, "1.97 ± 0.11", "42.99 ± 2.65"),
@@ -148,32 +150,6 @@ def test_error(network: nn.Module, images: Tensor, label: Tensor, device: str) -
         for x, y in zip(images.split(BATCH), label.split(BATCH)):
             wrong += int((network(x.to(device)).argmax(1).cpu() != y).sum())
     return 100 * wrong / len(images)
-
-
-def save_state(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, spent: float, losses: list[float]
-) -> None:
-    """Everything that the next epoch needs, as plain tensors."""
-    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
-    for i, moments in optimizer.state_dict()["state"].items():
-        tensors.update({f"adam.{i}.{k}": v for k, v in moments.items()})
-    tensors["progress"] = torch.tensor([epoch, spent, *losses], dtype=torch.float64)
-    save_file({k: v.contiguous() for k, v in tensors.items()}, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
-
-
-def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float, list[float]]:
-    """The epoch to go on with, processor seconds and losses so far."""
-    tensors = load_file(path)
-    network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
-    state = optimizer.state_dict()
-    for key, value in tensors.items():
-        if key.startswith("adam."):
-            _, i, moment = key.split(".")
-            state["state"].setdefault(int(i), {})[moment] = value
-    optimizer.load_state_dict(state)
-    progress = tensors["progress"].tolist()
-    return int(progress[0]), progress[1], progress[2:]
 
 
 def table(folder: Path) -> str:

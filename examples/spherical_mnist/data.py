@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from gaugenet.data import digits as files
 from gaugenet.meshes.sphere_images import icosahedral_rotations, project_image, random_rotations
 
 TURNS = {"N": "not turned", "I": "turned by the icosahedron's 60 rotations", "R": "turned by SO(3)"}
@@ -35,19 +35,9 @@ class Digits(NamedTuple):
 
 
 def mnist(path: Path, n_train: int = 60_000) -> tuple[Digits, Digits]:
-    """The first training images in order, and all test images, of an npz file with x_train, y_train, x_test, y_test.
-
-    Raises:
-        ValueError: the file is missing, or holds something else.
-    """
-    if not path.is_file():
-        raise ValueError(f"no file {path}: give an npz file with x_train, y_train, x_test, y_test (uint8 28 × 28)")
-    with np.load(path) as file:
-        missing = [k for k in ("x_train", "y_train", "x_test", "y_test") if k not in file]
-        if missing:
-            raise ValueError(f"{path} has no {', '.join(missing)}; it has {', '.join(file)}")
-        train = _digits(file["x_train"][:n_train], file["y_train"][:n_train])
-        return train, _digits(file["x_test"], file["y_test"])
+    """The first training images in order, and all test images; see `gaugenet.data.digits.mnist`."""
+    read = files.mnist(path, n_train)
+    return Digits(read.train, read.train_label, None), Digits(read.test, read.test_label, None)
 
 
 def turned(digits: Digits, turn: str, seed: int) -> Digits:
@@ -60,8 +50,3 @@ def turned(digits: Digits, turn: str, seed: int) -> Digits:
     if turn == "I":
         return digits._replace(rotation=icosahedral_rotations()[torch.randint(60, (n,), generator=generator)].float())
     return digits._replace(rotation=random_rotations(n, generator).float())
-
-
-def _digits(images: np.ndarray, labels: np.ndarray) -> Digits:
-    grey = torch.from_numpy(np.ascontiguousarray(images)).float() / 255
-    return Digits(grey, torch.from_numpy(labels.astype(np.int64)), None)

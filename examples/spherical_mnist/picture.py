@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from data import mnist
 from model import make_network
-from safetensors.torch import load_file
 
 import gaugenet as gn
+from gaugenet.training.own_loop import load_network
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -40,8 +40,7 @@ def main() -> None:
     points = torch.from_numpy(gn.pixel_directions(atlas))
     network = make_network("ico", 3, 0)
     if options.run is not None:
-        state = load_file(options.run)
-        network.load_state_dict({k[8:]: v for k, v in state.items() if k.startswith("network.")})
+        load_network(options.run, network)
     network = network.double().eval()
     figure, axes = plt.subplots(3, 3, figsize=(13, 6.2), width_ratios=(1, 2, 2), dpi=110)
     names = ("not turned", "turned by the icosahedron", "turned by SO(3)")

@@ -19,8 +19,9 @@ from pathlib import Path
 import torch
 from data import BATCH, TURNS, Digits, mnist, turned
 from model import MODELS, make_network
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from gaugenet.training.own_loop import load_state, save_state
 
 LEARNING_RATE = 5e-3
 SAVE_EVERY = 50
@@ -128,32 +129,6 @@ def test_error(network: nn.Module, digits: Digits) -> float:
         for x, label in digits.batches(torch.arange(len(digits.images)), network.directions):
             wrong += int((network(x).argmax(1) != label).sum())
     return 100 * wrong / len(digits.images)
-
-
-def save_state(
-    path: Path, network: nn.Module, optimizer: torch.optim.Optimizer, step: int, spent: float, losses: list[float]
-) -> None:
-    """Everything that the next step needs, as plain tensors."""
-    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
-    for i, moments in optimizer.state_dict()["state"].items():
-        tensors.update({f"adam.{i}.{k}": v for k, v in moments.items()})
-    tensors["progress"] = torch.tensor([step, spent, *losses], dtype=torch.float64)
-    save_file({k: v.contiguous() for k, v in tensors.items()}, path.with_suffix(".part"))
-    path.with_suffix(".part").replace(path)
-
-
-def load_state(path: Path, network: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, float, list[float]]:
-    """Steps done, processor seconds and losses so far."""
-    tensors = load_file(path)
-    network.load_state_dict({k[8:]: v for k, v in tensors.items() if k.startswith("network.")})
-    state = optimizer.state_dict()
-    for key, value in tensors.items():
-        if key.startswith("adam."):
-            _, i, moment = key.split(".")
-            state["state"].setdefault(int(i), {})[moment] = value
-    optimizer.load_state_dict(state)
-    progress = tensors["progress"].tolist()
-    return int(progress[0]), progress[1], progress[2:]
 
 
 def table(folder: Path) -> str:

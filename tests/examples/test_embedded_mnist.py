@@ -1,28 +1,17 @@
 """The two networks of the embedded MNIST example: size, gauges, the way of the pixels, and the runner."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from example_files import load
 
 from gaugenet.equivariance import random_gauge
 from gaugenet.meshes.hierarchy import batch_hierarchies
 
-FOLDER = Path(__file__).parents[2] / "examples" / "embedded_mnist"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"embedded_mnist_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-network, surface = load("network"), load("surface")
+network, surface = load("embedded_mnist", "network"), load("embedded_mnist", "surface")
 
 
 @pytest.fixture(scope="module")
@@ -79,10 +68,7 @@ def test_the_runner_trains_and_writes(tmp_path, monkeypatch, capsys):
     np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:5], y_test=labels[:5])
     for name, module in (("network", network), ("surface", surface)):
         monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "data", raising=False)
-    runner = load("run")
-    monkeypatch.delitem(sys.modules, "data")
+    runner = load("embedded_mnist", "run")
 
     def call(*more):
         command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--epochs", "1", *more]

@@ -1,6 +1,5 @@
 """The seven networks of the Möbius MNIST example: parameters, isometries, data, and the runner."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from example_files import load
 
 from gaugenet.nn.chart_transport import chart_transport
 
@@ -17,14 +17,11 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "mobius_mnist"
 
 
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"mobius_mnist_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-model, data, triangulated = load("model"), load("data"), load("triangulated")
+model, data, triangulated = (
+    load("mobius_mnist", "model"),
+    load("mobius_mnist", "data"),
+    load("mobius_mnist", "triangulated"),
+)
 
 PARAMETERS = {
     "cnn": 1_501_162,
@@ -110,7 +107,7 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
     np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:20], y_test=labels[:20])
     for name, module in (("data", data), ("model", model), ("triangulated", triangulated)):
         monkeypatch.setitem(sys.modules, name, module)
-    runner = load("run")
+    runner = load("mobius_mnist", "run")
 
     def call(epochs, out):
         command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / out)]
@@ -131,19 +128,11 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
     monkeypatch.undo()
     for name, module in (("data", data), ("model", model), ("triangulated", triangulated)):
         monkeypatch.setitem(sys.modules, name, module)
-    runner = load("run")
+    runner = load("mobius_mnist", "run")
     call(2, "halves")
     resumed = json.loads((tmp_path / "halves" / "scalar-centred-0.json").read_text())
     assert resumed["train_loss"] == result["train_loss"]
     assert resumed["test_error_percent"] == result["test_error_percent"]
-
-
-def test_runner_without_data_says_what_to_give(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ValueError, match="--data"):
-        data.bundled_digits()
-    with pytest.raises(ValueError, match="no file"):
-        data.mnist(tmp_path / "nothing.npz")
 
 
 def test_a_killed_run_goes_on_to_the_same_bits(tmp_path):

@@ -1,25 +1,13 @@
 """The triangulated Möbius strip of the example: its vertices, its frames, and features that move with the digit."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
+from example_files import load
 
 import gaugenet as gn
 
-FOLDER = Path(__file__).parents[2] / "examples" / "mobius_mnist"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(f"mobius_triangulated_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-triangulated, data = load("triangulated"), load("data")
+triangulated, data = load("mobius_mnist", "triangulated"), load("mobius_mnist", "data")
 
 
 def moved(level, steps):
