@@ -113,7 +113,11 @@ def test_logits_in_another_gauge(network, monkeypatch):
     flips = [torch.randint(2, (x.n_vertices,), generator=g) * 2 - 1 for x in levels]
     still = [torch.zeros(x.n_vertices, dtype=torch.float64) for x in levels]
     levels = [x.transform(a, f) for x, a, f in zip(levels, still, flips)]
-    windows = [x.transform(still[k + 1], flips[k + 1], still[k], flips[k]) for k, x in enumerate(windows)]
-    monkeypatch.setattr(network, "strips", lambda *_: (levels, windows))
+    moved = [x.transform(still[k + 1], flips[k + 1], still[k], flips[k]) for k, x in enumerate(windows)]
+    monkeypatch.setattr(network, "strips", lambda *_: (levels, moved))
     with torch.no_grad():
         assert (network(images) - expected).abs().max() < 1e-12 * expected.abs().max()
+    # maxima that do not know of the new frames
+    monkeypatch.setattr(network, "strips", lambda *_: (levels, windows))
+    with torch.no_grad():
+        assert (network(images) - expected).abs().max() > 1e-3 * expected.abs().max()
