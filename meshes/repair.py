@@ -69,9 +69,10 @@ def mesh_from_arrays(
         raise MeshError("there is nothing in it", "give vertices and triangles", name)
     check_range(triangles, n_file, name)
     report: list[Repair] = []
+    nowhere = ~np.isfinite(positions).all(axis=1)
     positions = checked_positions(positions, triangles, report, name)
 
-    vertex_of_file = _merged(positions, triangles, merge_vertices, report)
+    vertex_of_file = _merged(positions, triangles, merge_vertices, nowhere, report)
     file_vertex = np.unique(vertex_of_file)
     renumber = np.empty(n_file, np.int64)
     renumber[file_vertex] = np.arange(len(file_vertex))
@@ -212,15 +213,17 @@ def _oriented(
     return reverse_faces(which, triangles, twin, flipped, lengths)
 
 
-def _merged(positions: Floats, triangles: Ints, merge: bool | None, report: list[Repair]) -> Ints:
-    """[V_file] the first vertex at the same position as each vertex, or the vertex itself where nothing is merged."""
+def _merged(positions: Floats, triangles: Ints, merge: bool | None, nowhere: Bools, report: list[Repair]) -> Ints:
+    """[V_file] the first vertex at the same position as each vertex, or the vertex itself where nothing is merged, as
+    `nowhere`, where the position is not the file's."""
     own = np.arange(len(positions))
     if merge is None:
         merge = len(triangles) > 1 and int(np.bincount(triangles.ravel()).max()) == 1
     if not merge:
         return own
     # adding 0.0 makes -0.0 and 0.0 one position
-    _, first, inverse = np.unique(positions + 0.0, axis=0, return_index=True, return_inverse=True)
+    key = np.column_stack([positions + 0.0, np.where(nowhere, own + 1, 0)])
+    _, first, inverse = np.unique(key, axis=0, return_index=True, return_inverse=True)
     representative: Ints = first[inverse.ravel()].astype(np.int64)
     n_merged = len(positions) - len(first)
     if n_merged:

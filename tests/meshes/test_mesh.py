@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gaugenet.meshes.mesh import MeshError, Repair, TriangleMesh
@@ -86,6 +86,7 @@ def test_an_error_is_one_line_of_source_problem_and_remedy(source):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([None, True, False]))
+@example(732, True)  # a vertex without a position, and one at the centre, where the former is put
 def test_maps_lead_to_the_file_and_back(seed, merge):
     """Of any triangles: split and merged vertices, dropped and doubled faces."""
     rng = np.random.default_rng(seed)

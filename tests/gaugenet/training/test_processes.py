@@ -122,16 +122,21 @@ def test_two_processes_give_what_one_gives_with_batches_twice_as_large(start, fo
 
 
 def kill_within(process, run, victim):
-    """kill -9 for `victim()` when a state in the middle of an epoch, not the first, was saved."""
-    give_up = time.monotonic() + 60
+    """kill -9 for `victim()` when a state in the middle of an epoch, not the first, was saved. It is stopped before the
+    state is read, so that none later is saved meanwhile."""
+    give_up = time.monotonic() + 120
     while time.monotonic() < give_up and process.poll() is None:
         time.sleep(0.02)
         if (run / "resume.safetensors").exists():
+            stopped = victim()
+            os.kill(stopped, signal.SIGSTOP)
+            time.sleep(0.05)
             state = ResumeState.load(run / "resume.safetensors")
             if state.epoch and state.done:
-                os.kill(victim(), signal.SIGKILL)
+                os.kill(stopped, signal.SIGKILL)
                 process.communicate(timeout=60)
-                return ResumeState.load(run / "resume.safetensors")
+                return state
+            os.kill(stopped, signal.SIGCONT)
     process.terminate()
     raise AssertionError(process.communicate(timeout=60)[0])
 
