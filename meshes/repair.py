@@ -69,7 +69,7 @@ def mesh_from_arrays(
         raise MeshError("there is nothing in it", "give vertices and triangles", name)
     check_range(triangles, n_file, name)
     report: list[Repair] = []
-    nowhere = ~np.isfinite(positions).all(axis=1)
+    nowhere: Bools = np.logical_not(np.isfinite(positions).all(axis=1))
     positions = checked_positions(positions, triangles, report, name)
 
     vertex_of_file = _merged(positions, triangles, merge_vertices, nowhere, report)
