@@ -106,12 +106,20 @@ class ChartAtlas:
     @property
     def rotation_order(self) -> int:
         """N: every transition function turns by a multiple of 2π/N (1: by none)."""
-        return 12 // math.gcd(12, *(round(angle * 6 / math.pi) for angle, _ in self._transitions()))
+
+        def build() -> int:
+            return 12 // math.gcd(12, *(round(angle * 6 / math.pi) for angle, _ in self._transitions()))
+
+        return self.remember("rotation order", build)
 
     @property
     def structure_group(self) -> str:
         """The smallest group that holds all transition functions, e.g. ``"reflection"``."""
-        return group_name(self.rotation_order, any(flip < 0 for _, flip in self._transitions()))
+
+        def build() -> str:
+            return group_name(self.rotation_order, any(flip < 0 for _, flip in self._transitions()))
+
+        return self.remember("structure group", build)
 
     def _transitions(self) -> list[tuple[float, int]]:
         return [transition(g, self.lattice) for g in self._gluings()]

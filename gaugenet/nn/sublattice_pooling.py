@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
-from gaugenet.meshes.charts import ChartAtlas, Lattice, Pull
+from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.sublattices import sublattice, sublattice_start
-from gaugenet.nn.chart_transport import ChartTransport, chart_transport, check_atlas
+from gaugenet.nn.chart_transport import check_atlas
+from gaugenet.nn.chart_windows import Windows, window_max, window_sum, windows
 from gaugenet.nn.value_basis import has_values
 from gaugenet.steerable.tap_basis import taps
 
@@ -64,31 +64,20 @@ class SublatticePool(nn.Module):
         if atlas.lattice != self.lattice:
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.field_type.group, atlas)
-        key = ("sublattice pooling", str(self.field_type), self.mode, self.values, x.dtype, x.device)
-        transport, count = atlas.remember(key, lambda: self._windows(atlas, x))
-        windows = transport(x).view(-1, len(count), *x.shape[1:])
-        return windows.amax(0) if self.mode == "max" else windows.sum(0) / count[:, None, None]
+        key = ("sublattice pooling", str(self.field_type), self.values, x.dtype, x.device)
+        of = atlas.remember(key, lambda: self._windows(atlas, x))
+        if self.mode == "max":
+            return window_max(x, of)
+        return window_sum(x, of) / of.n_places.clamp_min(1)[:, None, None]
 
-    def _windows(self, atlas: ChartAtlas, x: Tensor) -> tuple[ChartTransport, Tensor]:
-        """How the pixels of all windows are fetched, place by place, and how many a window has."""
+    def _windows(self, atlas: ChartAtlas, x: Tensor) -> Windows:
+        """The middle first, which every window has."""
         coarse, (s, t) = sublattice(atlas), sublattice_start(atlas)
         cells = taps(3, self.lattice)[0].numpy() - 1
+        steps = cells[np.argsort(np.abs(cells).sum(1), kind="stable")]
         grid = np.meshgrid(np.arange(coarse.rows), np.arange(coarse.columns), np.arange(atlas.n_charts), indexing="ij")
         i, j, chart = 2 * grid[0].ravel() + s, 2 * grid[1].ravel() + t, grid[2].ravel()
-        n = len(cells)
-        pull = atlas.pull(np.tile(chart, n), (i + cells[:, :1]).ravel(), (j + cells[:, 1:]).ravel())
-        count = pull.inside.view(n, -1).sum(0).clamp_min(1)
-        if self.mode == "max":
-            # a pixel more of the middle changes no maximum, where a 0 would
-            middle = torch.from_numpy((i * atlas.columns + j) * atlas.n_charts + chart).repeat(n)
-            pull = Pull(
-                torch.where(pull.inside, pull.source, middle),
-                torch.where(pull.inside, pull.angle, 0.0),
-                torch.where(pull.inside, pull.flip, 1),
-                torch.ones_like(pull.inside),
-            )
-        transport = chart_transport(pull, self.field_type, values=self.values, dtype=x.dtype, device=x.device)
-        return transport, count.to(x)
+        return windows(atlas, chart, i, j, steps, self.field_type, self.values, x)
 
     def extra_repr(self) -> str:
         return f"{self.field_type}, {self.mode}, {self.lattice}"
