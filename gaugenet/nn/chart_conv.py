@@ -13,7 +13,7 @@ from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.bias import InvariantBias
-from gaugenet.nn.chart_padding import padded
+from gaugenet.nn.chart_padding import cropped, padded
 from gaugenet.nn.chart_transport import check_atlas
 from gaugenet.nn.edges import check_admissible
 from gaugenet.nn.value_basis import has_values, to_values
@@ -74,6 +74,7 @@ class ChartConv(nn.Module):
         self.executor = "fourier" if executor == "auto" and size >= 5 else executor
         index, places = taps(size, lattice)
         self.places = places
+        self._cells = [(a, b) for a, b in index.tolist()]
         energy = torch.ones(len(places), dtype=torch.float64)
         exact: dict[tuple[Irrep, Irrep], Tensor] = {}
 
@@ -90,7 +91,7 @@ class ChartConv(nn.Module):
             initial.normal_(std=std, generator=generator)
         self.coefficients = nn.Parameter(initial)
         self.bias = InvariantBias(out_type) if bias else None
-        self._cells = [(a, b) for a, b in index.tolist()]
+        self._spread: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
     def _apply(self, fn, recurse=True):  # type: ignore[no-untyped-def]
         # Kernels of C3 and C6 have entries like √3/2: a cast to float64 must bring these, not rounded float32 ones.
@@ -121,20 +122,18 @@ class ChartConv(nn.Module):
         if atlas.lattice != self.lattice:
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.in_type.group, atlas)
-        weight, constant = self._weight(), self._constant(x)
+        constant = self._constant(x)
         executor = self.executor
         if executor == "auto":
             fast = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
             executor = "direct" if fast else "taps"
         grid = padded(x, atlas, self.in_type, self.size // 2, values=self.values, images=executor == "direct")
         if executor == "direct":
-            out = direct(grid, self._square(weight), constant)
-            charts = out.view(atlas.n_charts, x.shape[1], *out.shape[1:])
-            return charts.permute(2, 3, 0, 1, 4).reshape(x.shape[0], x.shape[1], -1)
+            return cropped(direct(grid, self._square(), constant), atlas)
         if executor == "taps":
-            out = by_taps(grid, weight, self._cells, self.size)
+            out = by_taps(grid, self._weight(), self._cells, self.size)
         else:
-            out = fourier(grid, self._square(weight))
+            out = fourier(grid, self._square())
         out = out.view(x.shape[0], x.shape[1], -1)
         return out if constant is None else out + constant
 
@@ -170,10 +169,13 @@ class ChartConv(nn.Module):
         """[C_out] b in the basis of the fields."""
         if self.bias is None:
             return None
-        constant: Tensor = self.bias(x.new_zeros(1, self.out_type.dim))
-        if self.values:
-            constant = to_values(self.out_type, constant[..., None])[..., 0]
-        return constant[0]
+        key = (x.dtype, x.device)
+        if key not in self._spread:
+            unit = torch.eye(self.out_type.dim, dtype=torch.float64)[self.bias.columns.cpu()]
+            unit = to_values(self.out_type, unit[..., None])[..., 0] if self.values else unit
+            self._spread[key] = unit.to(device=x.device, dtype=x.dtype)
+        constant: Tensor = self.bias.value.to(x) @ self._spread[key]
+        return constant
 
     def _term_expansion(self, exact: dict[tuple[Irrep, Irrep], Tensor]) -> TermExpansion | None:
         joint = joint_basis(self.in_type, self.out_type, exact)
@@ -183,7 +185,8 @@ class ChartConv(nn.Module):
             joint = self.out_type.terms[0].representation.change_of_basis.double() @ joint
         if self.values and has_values(self.in_type.terms[0]):
             joint = joint @ self.in_type.terms[0].representation.change_of_basis.double().T
-        return TermExpansion(joint, (self.out_type.terms[0].multiplicity, self.in_type.terms[0].multiplicity))
+        copies = (self.out_type.terms[0].multiplicity, self.in_type.terms[0].multiplicity)
+        return TermExpansion(joint, copies, [a * self.size + b for a, b in self._cells], self.size)
 
     def _weight(self) -> Tensor:
         """[T, C_in, C_out] in the basis of the fields."""
@@ -195,8 +198,11 @@ class ChartConv(nn.Module):
         weight = weight.transpose(1, 2)
         return to_values(self.in_type, weight) if self.values else weight.contiguous()
 
-    def _square(self, weight: Tensor) -> Tensor:
-        """[size, size, C_in, C_out]: 0 where the kernel has no pixel."""
+    def _square(self) -> Tensor:
+        """[size, size, C_in, C_out] in the basis of the fields: 0 where the kernel has no pixel."""
+        if self._at_once is not None:
+            return self._at_once.square(self.coefficients)
+        weight = self._weight()
         if len(weight) < self.size**2:
             rows = torch.tensor([a * self.size + b for a, b in self._cells], device=weight.device)
             weight = weight.new_zeros(self.size**2, *weight.shape[1:]).index_copy(0, rows, weight)

@@ -13,21 +13,39 @@ from gaugenet.nn.chart_transport import ChartTransport, chart_transport
 
 
 class _Halo(NamedTuple):
-    """What is not a plain copy: the margin, and holes of the surface within, which are read as 0."""
+    """A grid is read from the pixels [P], the margin [h] transported before, and a zero, in this order."""
 
-    radius: int
     shape: tuple[int, int, int]
-    """Rows, columns and charts of the atlas."""
+    """Rows, columns and charts with their margin."""
+    n_pixels: int
+    """P"""
     cell: Tensor
-    """int64 [h] number of the cell, (row, column) in one chart with its margin."""
-    chart: Tensor
-    """int64 [h]"""
-    forward: ChartTransport
-    """From pixels to those cells."""
+    """int64 [rows, columns, charts] what is read by each cell."""
+    reader: Tensor
+    """int64 [P + h] the cell that reads it, as ((row · columns) + column) · charts + chart."""
+    margin: ChartTransport
+    """From pixels to those cells of the margin that are pixels."""
     back: ChartTransport
-    """Its `turn` is the transpose of that of `forward`."""
+    """Its `turn` is the transpose of that of `margin`."""
     holes: Tensor
     """int64 pixels that are never read."""
+    memo: dict[tuple[int, bool], tuple[Tensor, Tensor]]
+    """The two maps for N images, in either order."""
+
+    def maps(self, n: int, images: bool) -> tuple[Tensor, Tensor]:
+        """int64: for every row [C] of the grid the one of [P + h + 1, N, C] that it reads; with `images` these are
+        rows of pixels and images, else of pixels alone. For every row of [P + h, N, C] the one of the grid."""
+        if (n, images) not in self.memo:
+            self.memo[n, images] = self._of_images(n) if images else (self.cell.flatten(), self.reader)
+        return self.memo[n, images]
+
+    def _of_images(self, n: int) -> tuple[Tensor, Tensor]:
+        rows, columns, charts = self.shape
+        image = torch.arange(n, device=self.cell.device)
+        read = self.cell.permute(2, 0, 1)[:, None] * n + image[:, None, None]
+        place, chart = self.reader // charts, self.reader % charts
+        reader = (chart[:, None] * n + image) * (rows * columns) + place[:, None]
+        return read.flatten(), reader.flatten()
 
 
 def padded(
@@ -41,71 +59,101 @@ def padded(
     return out
 
 
+def cropped(grid: Tensor, atlas: ChartAtlas) -> Tensor:
+    """The other way for charts without a margin: [n_charts · N, rows, columns, C] → [P, N, C]"""
+    n = grid.shape[0] // atlas.n_charts
+
+    def build() -> tuple[Tensor, Tensor]:
+        place = torch.arange(atlas.n_pixels, device=grid.device).view(atlas.rows, atlas.columns, atlas.n_charts, 1)
+        image = torch.arange(n, device=grid.device)
+        there = (place * n + image).permute(2, 3, 0, 1).flatten()
+        return torch.argsort(there), there
+
+    out: Tensor = _Reordered.apply(  # type: ignore[no-untyped-call]
+        grid.reshape(-1, grid.shape[-1]), *atlas.remember(("cropping", n, grid.device), build)
+    )
+    return out.view(atlas.n_pixels, n, -1)
+
+
 class _Padding(torch.autograd.Function):
-    """Charts are copied as a whole, and only the margin goes through indices; backward is the same the other way."""
+    """One selection of short contiguous rows, which is faster than a copy between two orders of axes, and of the
+    margin before."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, halo: _Halo, images: bool) -> Tensor:
         ctx.halo, ctx.images = halo, images
+        n, c = x.shape[1:]
+        pixels = torch.cat([x, halo.margin(x), x.new_zeros(1, n, c)])
+        read, _ = halo.maps(n, images)
         rows, columns, charts = halo.shape
-        height, width, (n, c) = rows + 2 * halo.radius, columns + 2 * halo.radius, x.shape[1:]
-        out = x.new_empty((charts, n, height, width, c) if images else (height, width, charts, n, c))
-        _inside(out, halo, images).copy_(x.view(rows, columns, charts, n, c))
-        out.view(-1, c).index_copy_(0, _places(halo, n, images), halo.forward(x).view(-1, c))
-        return out.flatten(0, 1) if images else out.flatten(2, 3)
+        if images:
+            return pixels.view(-1, c).index_select(0, read).view(charts * n, rows, columns, c)
+        return pixels.index_select(0, read).view(rows, columns, charts * n, c)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        halo, images, c = ctx.halo, ctx.images, grad.shape[-1]
-        charts = halo.shape[2]
-        grad = grad.contiguous()
-        shape = grad.shape
-        whole = grad.view(charts, -1, *shape[1:]) if images else grad.view(*shape[:2], charts, -1, c)
-        inside = _inside(whole, halo, images)
-        n = inside.shape[3]
-        # a copy also where the margin is empty: the gradient must stay as it is
-        out = inside.clone(memory_format=torch.contiguous_format).view(-1, n, c)
+        out: Tensor = _PaddingTransposed.apply(grad, ctx.halo, ctx.images)  # type: ignore[no-untyped-call]
+        return out, None, None
+
+
+class _PaddingTransposed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, halo: _Halo, images: bool) -> Tensor:
+        ctx.halo, ctx.images = halo, images
+        n, c = grad.shape[0 if images else 2] // halo.shape[2], grad.shape[3]
+        _, reader = halo.maps(n, images)
+        rows = grad.reshape(-1, c) if images else grad.reshape(-1, n, c)
+        out, margin = rows.index_select(0, reader).view(-1, n, c).tensor_split([halo.n_pixels])
         if len(halo.holes):
             out.index_fill_(0, halo.holes, 0.0)
-        margin = grad.view(-1, c).index_select(0, _places(halo, n, images)).view(-1, n, c)
-        return out.index_add_(0, halo.forward.source, halo.back.turn(margin)), None, None
+        return out.index_add_(0, halo.margin.source, halo.back.turn(margin))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        out: Tensor = _Padding.apply(grad, ctx.halo, ctx.images)  # type: ignore[no-untyped-call]
+        return out, None, None
 
 
-def _inside(grid: Tensor, halo: _Halo, images: bool) -> Tensor:
-    """The charts without their margin: a view [rows, columns, n_charts, N, C]."""
-    rows, columns, _ = halo.shape
-    grid = grid.permute(2, 3, 0, 1, 4) if images else grid
-    return grid[halo.radius : halo.radius + rows, halo.radius : halo.radius + columns]
+class _Reordered(torch.autograd.Function):
+    """Rows in another order; there and back [n] are inverse to each other."""
 
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
+        ctx.there, ctx.back = there, back
+        return x.index_select(0, there)
 
-def _places(halo: _Halo, n: int, images: bool) -> Tensor:
-    """int64 [h · N] where the cells of the margin lie among all [.., C]."""
-    rows, columns, charts = halo.shape
-    cells = (rows + 2 * halo.radius) * (columns + 2 * halo.radius)
-    image = torch.arange(n, device=halo.cell.device)
-    if images:
-        return ((halo.chart * (n * cells) + halo.cell)[:, None] + image * cells).flatten()
-    return (((halo.cell * charts + halo.chart) * n)[:, None] + image).flatten()
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        out: Tensor = _Reordered.apply(grad.contiguous(), ctx.back, ctx.there)  # type: ignore[no-untyped-call]
+        return out, None, None
 
 
 def _halo(atlas: ChartAtlas, field_type: FieldType, radius: int, values: bool, x: Tensor) -> _Halo:
     pull = atlas.halo(radius)
-    inside = torch.zeros(atlas.rows + 2 * radius, atlas.columns + 2 * radius, atlas.n_charts, dtype=torch.bool)
-    inside[radius : radius + atlas.rows, radius : radius + atlas.columns] = True
-    number = torch.nonzero(~(inside.flatten() & pull.inside)).flatten()
-    pull = Pull(*(part[number] for part in pull))
+    shape = (atlas.rows + 2 * radius, atlas.columns + 2 * radius, atlas.n_charts)
+    within = torch.zeros(shape, dtype=torch.bool)
+    within[radius : radius + atlas.rows, radius : radius + atlas.columns] = True
+    within = within.flatten()
+    margin = torch.nonzero(~within & pull.inside).flatten()
+    n_pixels, zero = atlas.n_pixels, atlas.n_pixels + len(margin)
+    cell = torch.full((len(within),), zero).where(~(within & pull.inside), pull.source)
+    cell[margin] = torch.arange(n_pixels, zero)
+    # a hole is read by no cell; which one stands for it does not matter
+    reader = torch.zeros(zero + 1, dtype=torch.int64).index_copy(0, cell, torch.arange(len(cell)))[:zero]
+    pull = Pull(*(part[margin] for part in pull))
     # (R(a) F)⁻¹ = F R(−a) = R(−f a) F
-    inverse = pull._replace(source=torch.arange(len(number)), angle=-pull.angle * pull.flip)
+    inverse = pull._replace(source=torch.arange(len(margin)), angle=-pull.angle * pull.flip)
 
     def transport(pull: Pull) -> ChartTransport:
         return chart_transport(pull, field_type, values=values, dtype=x.dtype, device=x.device)
 
     return _Halo(
-        radius,
-        (atlas.rows, atlas.columns, atlas.n_charts),
-        (number // atlas.n_charts).to(x.device),
-        (number % atlas.n_charts).to(x.device),
+        shape,
+        n_pixels,
+        cell.view(shape).to(x.device),
+        reader.to(x.device),
         transport(pull),
         transport(inverse),
         torch.tensor(atlas.cones, dtype=torch.int64, device=x.device),
+        {},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -19,7 +20,7 @@ class ChartTransport(NamedTuple):
         out[n, c] = near[n, c] x[source_n, column[n, c]] + far[n, c] x[source_n, partner[c]]
 
     Irreps of dimension 1 are multiplied by near; those of dimension 2 mix a column with its partner; values on a
-    finite group are permuted (column).
+    finite group are permuted (column), and where all columns are values or scalars, that is all that happens.
     """
 
     source: Tensor
@@ -34,16 +35,40 @@ class ChartTransport(NamedTuple):
     """[m, C]; None where no irrep of dimension 2 is turned."""
     partner: Tensor
     """int64 [C]"""
+    piece: Tensor | None
+    """int64 [m, D] where columns are only permuted, in D pieces of C / D: the piece that is read. None elsewhere."""
+    outside: Tensor
+    """int64 rows that are 0."""
+    memo: dict[int, Tensor]
+    """int64 [n · N · D] pieces of N images, where most rows are permuted."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """[P, N, C] → [n, N, C]"""
-        return self.turn(x.index_select(0, self.source))
+        if self.piece is None or 2 * len(self.rows) < len(self.source):
+            return self.turn(x.index_select(0, self.source))
+        n = x.shape[1]
+        if n not in self.memo:
+            image = torch.arange(n, device=x.device)
+            pieces = torch.arange(self.piece.shape[1], device=x.device).repeat(len(self.source), 1)
+            pieces.index_copy_(0, self.rows, self.piece)
+            place = (self.source[:, None] * n + image)[..., None] * pieces.shape[1] + pieces[:, None]
+            self.memo[n] = place.flatten()
+        out = x.reshape(x.shape[0] * n * self.piece.shape[1], -1).index_select(0, self.memo[n])
+        out = out.view(len(self.source), n, x.shape[2])
+        return out.index_fill_(0, self.outside, 0.0) if len(self.outside) else out
 
     def turn(self, out: Tensor) -> Tensor:
         """[n, N, C] features as they were fetched → the same in the frames of where they arrive, in place."""
         if not len(self.rows):
             return out
         part = out.index_select(0, self.rows)
+        if self.piece is not None:
+            # short contiguous rows are copied several times faster than single numbers
+            m, n, pieces = len(self.rows), out.shape[1], self.piece.shape[1]
+            place = torch.arange(m * n, device=out.device).view(m, n, 1) * pieces + self.piece[:, None]
+            moved = part.view(m * n * pieces, -1).index_select(0, place.flatten()).view_as(part)
+            out.index_copy_(0, self.rows, moved)
+            return out.index_fill_(0, self.outside, 0.0) if len(self.outside) else out
         moved = part
         if self.column is not None:
             moved = part.gather(2, self.column[:, None].expand_as(part))
@@ -81,13 +106,21 @@ def chart_transport(
             if block.irrep.dim == 2:
                 far[:, columns] = rho[:, k, 1 - k, None]
                 partner[columns] = torch.arange(block.start + (1 - k) * m, block.start + (2 - k) * m)
+    permuted, mixed = bool((column != torch.arange(dim)).any()), bool((far.abs() > 1e-12).any())
+    piece = None
+    if not mixed and bool((near == 1).all()):
+        length = math.gcd(*(term.multiplicity for term in field_type.terms))
+        piece = (column[:, ::length] // length).to(device)
     return ChartTransport(
         pull.source.to(device),
         rows.to(device),
-        column.to(device) if bool((column != torch.arange(dim)).any()) else None,
+        column.to(device) if permuted else None,
         (near * alive).to(device, dtype),
-        (far * alive).to(device, dtype) if bool((far.abs() > 1e-12).any()) else None,
+        (far * alive).to(device, dtype) if mixed else None,
         partner.to(device),
+        piece,
+        torch.nonzero(~pull.inside).flatten().to(device),
+        {},
     )
 
 

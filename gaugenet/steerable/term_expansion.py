@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -24,24 +26,41 @@ class TermExpansion:
     Args:
         basis: [n, T, D_out, D_in] float64, see `joint_basis`.
         copies: m_out and m_in.
+        cells: [T] where `square` puts each t, as row · size + column.
+        size: of that square.
     """
 
-    def __init__(self, basis: Tensor, copies: tuple[int, int]) -> None:
+    def __init__(self, basis: Tensor, copies: tuple[int, int], cells: Sequence[int], size: int) -> None:
         n, self._taps, self._out, self._in = basis.shape
+        self._n, self._size, self._copies = n, size, copies
         # input outermost after the tap, so that the result is [T, C_in, C_out]
         self._exact = basis.permute(1, 3, 2, 0).reshape(-1, n)
-        self._copies = copies
-        self._cast: dict[tuple[torch.dtype, torch.device], Tensor] = {}
+        whole = basis.new_zeros(size * size, self._out, self._in, n)
+        whole[list(cells)] = basis.permute(1, 2, 3, 0)
+        self._exact_square = whole.permute(1, 0, 2, 3).reshape(-1, n)
+        self._cast: dict[tuple[bool, torch.dtype, torch.device], Tensor] = {}
 
     def expand(self, coefficients: Tensor) -> Tensor:
         """[n_coefficients, 1] → [T, C_in, C_out], in the dtype of the coefficients; autocast changes nothing."""
-        key = (coefficients.dtype, coefficients.device)
-        if key not in self._cast:
-            self._cast[key] = self._exact.to(device=coefficients.device, dtype=coefficients.dtype)
-        with torch.autocast(coefficients.device.type, enabled=False):
-            weight = self._cast[key] @ coefficients.view(self._exact.shape[1], -1)
-        weight = weight.view(self._taps, self._in, self._out, *self._copies).permute(0, 1, 4, 2, 3)
+        weight = self._product(coefficients, False).view(self._taps, self._in, self._out, *self._copies)
+        weight = weight.permute(0, 1, 4, 2, 3)
         return weight.reshape(self._taps, self._in * self._copies[1], self._out * self._copies[0])
+
+    def square(self, coefficients: Tensor) -> Tensor:
+        """The same as [size, size, C_in, C_out], 0 where the kernel has no pixel, in memory [C_out, size, size, C_in],
+        which is what conv2d reads without a copy."""
+        m_out, m_in = self._copies
+        weight = self._product(coefficients, True).view(self._out, -1, self._in, m_out, m_in).permute(0, 3, 1, 2, 4)
+        weight = weight.reshape(self._out * m_out, self._size, self._size, self._in * m_in)
+        return weight.permute(1, 2, 3, 0)
+
+    def _product(self, coefficients: Tensor, square: bool) -> Tensor:
+        key = (square, coefficients.dtype, coefficients.device)
+        if key not in self._cast:
+            exact = self._exact_square if square else self._exact
+            self._cast[key] = exact.to(device=coefficients.device, dtype=coefficients.dtype)
+        with torch.autocast(coefficients.device.type, enabled=False):
+            return self._cast[key] @ coefficients.view(self._n, -1)
 
 
 def joint_basis(in_type: FieldType, out_type: FieldType, bases: dict[tuple[Irrep, Irrep], Tensor]) -> Tensor | None:

@@ -21,7 +21,7 @@ CASES = [
 @pytest.mark.parametrize(("source", "target", "lattice"), CASES)
 def test_one_product_is_all_pairs(source, target, lattice):
     in_type, out_type = FieldType.parse(source), FieldType.parse(target)
-    places = taps(3, lattice)[1]
+    index, places = taps(3, lattice)
     bases = {(i.irrep, o.irrep): tap_basis(i.irrep, o.irrep, places) for i in in_type.blocks for o in out_type.blocks}
     bases = {k: b / b.abs().amax((1, 2, 3), keepdim=True) if len(b) else b for k, b in bases.items()}
     pairs = BlockExpansion(in_type, out_type, lambda i, o: bases[i, o], torch.ones(len(places))).double()
@@ -29,10 +29,15 @@ def test_one_product_is_all_pairs(source, target, lattice):
         setattr(pairs, f"basis_{k}", basis)
     c = torch.randn(pairs.n_coefficients, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     copies = (out_type.terms[0].multiplicity, in_type.terms[0].multiplicity)
-    got = TermExpansion(joint_basis(in_type, out_type, bases), copies).expand(c)
+    expansion = TermExpansion(joint_basis(in_type, out_type, bases), copies, [3 * a + b for a, b in index.tolist()], 3)
+    got = expansion.expand(c)
     expected = pairs.expand(c)[:, 0].transpose(1, 2)
     assert got.shape == expected.shape
     assert (got - expected).abs().max() < 1e-13
+    square = torch.zeros(3, 3, *expected.shape[1:], dtype=torch.float64)
+    square[index[:, 0], index[:, 1]] = expected
+    assert (expansion.square(c) - square).abs().max() < 1e-13
+    assert expansion.square(c).permute(3, 2, 0, 1).is_contiguous(memory_format=torch.channels_last)
 
 
 def _order(in_type, out_type):
