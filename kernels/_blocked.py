@@ -61,10 +61,11 @@ def _aggregate(
     for p in range(p0, p1):
         row = row_at(order, p)
         if row_ptr[row] == row_ptr[row + 1]:
-            sums[(p - p0) * wide : (p - p0) * wide + n_rows * padded] = 0
-    now, ahead = slots[0], slots[1]
+            sums[(p - p0) * wide : (p - p0 + 1) * wide] = 0
+    now, ahead, size = slots[0], slots[1], n_scalars * padded
     n, rows, i, done = fill(p0, 0, p1, p0, window, order, row_ptr, source, edge, x, c_in, scalars, pre, post, now)
     while n > 0:
+        cut = done > 0
         n_next, rows_next, i, done = fill(
             i, done, p1, p0, window, order, row_ptr, source, edge, x, c_in, scalars, pre, post, ahead
         )
@@ -88,12 +89,12 @@ def _aggregate(
                 padded,
                 now[5, r] > 0,
             )
+            if r < rows - 1 or not cut:  # all of its edges are summed, and lie in the first-level cache
+                at = now[2, r] * wide
+                for k in range(extra.shape[0]):
+                    left, right = at + extra[k, 0] * size, at + extra[k, 1] * size
+                    mix(size, sums, left, right, sums, at + (terms.shape[0] + k) * size, one, one)
         n, rows, now, ahead = n_next, rows_next, ahead, now
-    size = n_scalars * padded
-    for p in range(p1 - p0):
-        for k in range(extra.shape[0]):
-            to = p * wide + (terms.shape[0] + k) * size
-            mix(size, sums, p * wide + extra[k, 0] * size, p * wide + extra[k, 1] * size, sums, to, one, one)
 
 
 @njit(inline="always")
@@ -254,6 +255,7 @@ def _take_ranges(
     columns = mine[of_sources + of_sums :]
     gathered = columns[columns.shape[0] // 2 :]
     transported[:] = 0
+    table[0, 0], table[0, 1] = 1, 0
     gathered[:] = 0
     taken = claim(claimed, 1)
     while taken < ranges.shape[0]:
@@ -296,7 +298,7 @@ def _take_ranges(
 
 
 @njit(cache=True, nogil=True)
-@named_after("_team.py", "_tiles.py", "_windows.py")
+@named_after("_slots.py", "_team.py", "_tiles.py", "_windows.py")
 def run_ranges(
     parallel: int,
     threads: int,

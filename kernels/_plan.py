@@ -10,6 +10,10 @@ Columns that need the same terms stand side by side and are one matrix product p
 a complex product and takes three real ones instead of four (Gauss), A_(c+s) being one addition per target:
 
     k_1 = W_0 A_(c+s),   k_2 = (W_1 - W_0) A_c,   k_3 = -(W_0 + W_1) A_s,   out_0 = k_1 + k_3,   out_1 = k_1 + k_2
+
+(Knuth, The Art of Computer Programming 2, 4.6.4). Its error is bounded relative to the norms of both factors, as that
+of four products is, not relative to each component: where one is much smaller than the other it may lose digits (Higham
+1992, Stability of a method for multiplying complex matrices with three real matrix multiplications).
 """
 
 from __future__ import annotations

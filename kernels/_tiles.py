@@ -51,6 +51,9 @@ class _Code:
         pointer = self.builder.bitcast(self.address(base, offset), self.vector.as_pointer())
         return self.builder.load(pointer, align=self.itemsize, typ=self.vector)
 
+    def number(self, base: Any, offset: Any) -> Any:
+        return self.builder.load(self.address(base, offset), align=self.itemsize, typ=self.scalar)
+
     def store(self, value: Any, base: Any, offset: Any) -> None:
         pointer = self.builder.bitcast(self.address(base, offset), self.vector.as_pointer())
         self.builder.store(value, pointer, align=self.itemsize)
@@ -230,36 +233,6 @@ def _typed_mix(typing: Any, n: Any, x: Any, x0: Any, x1: Any, o: Any, o0: Any, a
     return signature, emit
 
 
-def _typed_turn(
-    typing: Any, n: Any, x: Any, x0: Any, x1: Any, o: Any, o0: Any, o1: Any, a: Any, b: Any, c: Any, d: Any
-) -> Any:
-    """o[o0 + i] = a x[x0 + i] + b x[x1 + i] and o[o1 + i] = c x[x0 + i] + d x[x1 + i] for i < n, on flat arrays."""
-    integer = types.intp
-    signature = types.void(integer, x, integer, integer, o, integer, integer, *(x.dtype,) * 4)
-
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        code = _Code(context, builder, x.dtype)
-        n_, _, x0_, x1_, _, o0_, o1_ = args[:7]
-        x_, o_ = _data(context, builder, sig.args[1], args[1]), _data(context, builder, sig.args[4], args[4])
-        matrix = args[7:]
-        spread, width = [code.broadcast(value) for value in matrix], code.const(code.vector.count)
-        full = builder.mul(builder.sdiv(n_, width), width)
-        with cgutils.for_range_slice(builder, code.const(0), full, width, code.index) as (i, _):
-            left, right = code.load(x_, builder.add(x0_, i)), code.load(x_, builder.add(x1_, i))
-            for to, (p, q) in ((o0_, spread[:2]), (o1_, spread[2:])):
-                value = code.multiply_add(p, left, builder.fmul(q, right, flags=FLAGS))
-                code.store(value, o_, builder.add(to, i))
-        with cgutils.for_range_slice(builder, full, n_, code.const(1), code.index) as (i, _):
-            left = builder.load(code.address(x_, builder.add(x0_, i)), typ=code.scalar)
-            right = builder.load(code.address(x_, builder.add(x1_, i)), typ=code.scalar)
-            for to, (p, q) in ((o0_, matrix[:2]), (o1_, matrix[2:])):
-                value = code.multiply_add(p, left, builder.fmul(q, right, flags=FLAGS))
-                builder.store(value, code.address(o_, builder.add(to, i)))
-        return context.get_dummy_value()
-
-    return signature, emit
-
-
 def _typed_prefetch(typing: Any, x: Any, first: Any, n: Any) -> Any:
     """Ask for n numbers from row `first` of x on (its first-th number where it is flat) to be in the second-level cache
     soon. It reads nothing, so x may be shorter."""
@@ -319,7 +292,6 @@ def _typed_scale(typing: Any, n: Any, x: Any, x0: Any, o: Any, o0: Any, a: Any) 
 _tile: Any = intrinsic(_typed_tile)
 mix: Any = intrinsic(_typed_mix)
 scale: Any = intrinsic(_typed_scale)
-turn: Any = intrinsic(_typed_turn)
 prefetch: Any = intrinsic(_typed_prefetch)
 claim: Any = intrinsic(_typed_claim)
 

@@ -12,7 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from gaugenet.kernels._tiles import prefetch, scale, turn
+from gaugenet.kernels._slots import spread, times, turn
+from gaugenet.kernels._tiles import prefetch
 
 Real = NDArray[Any]
 Signs = NDArray[np.int8]
@@ -84,17 +85,32 @@ def fill(
 
 @njit(inline="always")
 def powers(cos_sin: Real, n: int, slots: Int64, sign: Any, table: Real) -> None:
-    """table[m, :, k] = (cos mα, sin mα) for α = sign · (angle of the edge in slot k), by recurrence; m = 0 is left."""
-    cos, sin, edge = table[1, 0], table[1, 1], slots[0]
+    """table[m, :, k] = (cos mα, sin mα) for α = sign · (angle of the edge in slot k), by recurrence; the first row, of
+    order 0, stands already, and the last is of no order."""
+    edge, last = slots[0], table.shape[0] - 1
+    if last < 2:
+        return
+    cos, sin = table[1, 0], table[1, 1]
     for k in range(n):
         e = edge[k]
         cos[k] = cos_sin[e, 0]
         sin[k] = sign * cos_sin[e, 1]
-    for m in range(2, table.shape[0]):
+    for m in range(2, last):
         c, s, c_next, s_next = table[m - 1, 0], table[m - 1, 1], table[m, 0], table[m, 1]
         for k in range(n):
             c_next[k] = c[k] * cos[k] - s[k] * sin[k]
             s_next[k] = s[k] * cos[k] + c[k] * sin[k]
+
+
+@njit(inline="always")
+def signs(flip: Signs, n: int, slots: Int64, table: Real) -> Any:
+    """The ±1 of each slot, in the last row of the table; 1 where there are none."""
+    if flip.shape[0] == 0:
+        return table[0, 0]
+    edge, row = slots[0], table[table.shape[0] - 1, 0]
+    for k in range(n):
+        row[k] = flip[edge[k]]
+    return row
 
 
 @njit(inline="always")
@@ -117,19 +133,12 @@ def weigh(
             last[b, k] = scalars[e, b]
     if post.shape[0] > 0:
         powers(post, n, slots, sign, table)
+    flip = signs(post_flip, n, slots, table)
     for t in range(terms.shape[0]):
-        angular = table[terms[t, 0], terms[t, 1]]
         for b in range(scalars.shape[1]):
-            factor, scalar = factors[t, b], last[b]
-            if terms[t, 0] == 0:
-                for k in range(n):
-                    factor[k] = scalar[k]
-            else:
-                for k in range(n):
-                    factor[k] = scalar[k] * angular[k]
+            times(n, last[b], table[terms[t, 0], terms[t, 1]], factors[t, b])
             if terms[t, 2] == 1:
-                for k in range(n):
-                    factor[k] *= post_flip[edge[k]]
+                times(n, factors[t, b], flip, factors[t, b])
 
 
 @njit(inline="always")
@@ -146,23 +155,14 @@ def transport(
     transported: Real,
 ) -> None:
     """transported[k, :] = Pre_e x[source_e] of the edge e in slot k: rotated and reflected block by block."""
-    one = sign * sign
     if pre.shape[0] > 0:
         powers(pre, n, slots, sign, table)
-    edge, begin = slots[0], slots[1]
+    flip, begin = signs(pre_flip, n, slots, table), slots[1]
     for block in range(blocks.shape[0]):
         order, parity, dim = blocks[block, 0], blocks[block, 1], blocks[block, 2]
         m, column = blocks[block, 3], blocks[block, 4]
-        cos, sin = table[order, 0], table[order, 1]
-        turned = pre.shape[0] > 0 and order > 0
-        for k in range(n):
-            at, to = begin[k] + column, k * padded + column
-            c, s, flip = one, one - one, one
-            if turned:
-                c, s = cos[k], sin[k]
-            if pre_flip.shape[0] > 0:
-                flip = one * pre_flip[edge[k]]
-            if dim == 1:
-                scale(m, x, at, transported, to, c * flip if parity == 1 else c)
-            else:
-                turn(m, x, at, at + m, transported, to, to + m, c, -s * flip, s, c * flip)
+        angle = table[order if pre.shape[0] > 0 else 0]
+        if dim == 1:
+            spread(n, m, x, begin, column, transported, padded, angle[0], flip if parity == 1 else table[0, 0])
+        else:
+            turn(n, m, x, begin, column, transported, padded, angle[0], angle[1], flip)

@@ -9,7 +9,7 @@ pytest.importorskip("numba")
 from gaugenet.kernels import _blocked, _kept_loops, _packing
 
 KEPT = [
-    (_blocked.run_ranges, ("_team.py", "_tiles.py", "_windows.py")),
+    (_blocked.run_ranges, ("_slots.py", "_team.py", "_tiles.py", "_windows.py")),
     (_packing.pack, ("_tiles.py", "_windows.py")),
     (_packing.unpack, ("_tiles.py", "_windows.py")),
     (_packing._move, ("_tiles.py", "_windows.py")),

@@ -8,13 +8,8 @@ from gaugenet.kernels import _tiles
 
 
 @njit
-def _turn(n, x, x0, x1, o, o0, o1, a, b, c, d):
-    _tiles.prefetch(x, x0, n)
-    _tiles.turn(n, x, x0, x1, o, o0, o1, a, b, c, d)
-
-
-@njit
 def _mix(n, x, x0, x1, o, o0, a, b):
+    _tiles.prefetch(x, x0, n)
     _tiles.mix(n, x, x0, x1, o, o0, a, b)
 
 
@@ -58,16 +53,3 @@ def test_rows(dtype):
         _scale(n, x, 1, out, 1, dtype(3))
         np.testing.assert_array_equal(out[1:-1], 3 * x[1 : n + 1])
         assert out[0] == out[-1] == 7
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("n", [0, 1, 15, 16, 35])
-def test_turn(n, dtype):
-    """Both rows of a 2 × 2 matrix on two parts of an array, nothing written beside them."""
-    x = np.random.default_rng(n).standard_normal(2 * n + 3).astype(dtype)
-    out = np.full(2 * n + 3, 7, dtype)
-    _turn(n, x, 1, n + 2, out, 1, n + 2, dtype(0.5), dtype(-2), dtype(3), dtype(0.25))
-    left, right = x[1 : n + 1], x[n + 2 : 2 * n + 2]
-    np.testing.assert_allclose(out[1 : n + 1], 0.5 * left - 2 * right, atol=1e-6)
-    np.testing.assert_allclose(out[n + 2 : 2 * n + 2], 3 * left + 0.25 * right, atol=1e-6)
-    assert out[0] == out[n + 1] == out[-1] == 7
