@@ -144,7 +144,17 @@ class Packing(NamedTuple):
 
 @functools.lru_cache(maxsize=64)
 def packing(plan: ContractionPlan, n_scalars: int, dtype: torch.dtype, device: torch.device) -> Packing:
-    """Index tables that pack a weight in two launches; made once per layer and device."""
+    """Index tables that pack a weight in two launches; made once per layer and device.
+
+    Raises:
+        ValueError: they would count beyond int32, as the kernels do inside of a weight.
+    """
+    largest = max(n_scalars * plan.c_out * plan.c_in, n_scalars * plan.multiply_adds)
+    if largest >= 2**31:
+        raise ValueError(
+            f"a weight takes at most 2^31 - 1 numbers on a GPU, but {n_scalars} scalars, {plan.c_in} and {plan.c_out} "
+            f"columns need {largest}; split the layer or use implementation='reference'"
+        )
     index = torch.arange(n_scalars * plan.c_out * plan.c_in).view(n_scalars, plan.c_out, plan.c_in)
     sources, signs, offsets, size = [], [], [], 0
     for product in plan.products:

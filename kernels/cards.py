@@ -31,8 +31,12 @@ TENSOR = r"(HMMA|IMMA|DMMA|QMMA|HGMMA|QGMMA|UTC\w*MMA)\b"
 Card = dict[str, Any]
 
 
-def compile_card(launch: Launch, target: str) -> Card:
-    """Registers, spills, shared memory and the instructions that matter, of one kernel on one target."""
+def compile_launch(launch: Launch, target: str, module: Any = None) -> Any:
+    """What Triton makes of one kernel for one target, as it would be launched there.
+
+    Args:
+        module: where the kernel is looked up; None: in `gaugenet.kernels`.
+    """
     import triton
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -40,8 +44,8 @@ def compile_card(launch: Launch, target: str) -> Card:
     from gaugenet.kernels import _triton_fused_kernels, _triton_kernels
 
     signature, constants, options = launch.arguments(target)
-    warps = options["num_warps"]
-    kernel = getattr(_triton_fused_kernels if launch.fused else _triton_kernels, launch.kernel(target))
+    module = module or (_triton_fused_kernels if launch.fused else _triton_kernels)
+    kernel = getattr(module, launch.kernel(target))
     names = list(kernel.arg_names)
     widths = {"c_in": launch.width, "c_out": launch.plan.c_out, "slice_length": constants["BLOCK_M"]}
     aligned = [n for n in names if signature[n].startswith("*") or widths.get(n, 1) % 16 == 0]
@@ -51,7 +55,14 @@ def compile_card(launch: Launch, target: str) -> Card:
         constexprs=constants,
         attrs={(names.index(name),): [["tt.divisibility", 16]] for name in aligned},
     )
-    compiled = triton.compile(source, target=GPUTarget(*TARGETS[target]), options=options)
+    return triton.compile(source, target=GPUTarget(*TARGETS[target]), options=options)
+
+
+def compile_card(launch: Launch, target: str) -> Card:
+    """Registers, spills, shared memory and the instructions that matter, of one kernel on one target."""
+    compiled = compile_launch(launch, target)
+    _, constants, options = launch.arguments(target)
+    warps = options["num_warps"]
     shape = {k.lower(): constants[k] for k in ("BLOCK_M", "BLOCK_C", "BLOCK_B")} | {"warps": warps}
     card: Card = shape | {"shared": compiled.metadata.shared}
     if target.startswith("sm"):

@@ -33,9 +33,10 @@ def check_csr(row_ptr: Tensor, source: Tensor, n_source: int) -> None:
     for name, tensor in (("row_ptr", row_ptr), ("source", source)):
         if tensor.dtype not in (torch.int32, torch.int64):
             raise ValueError(f"{name} holds integers: expected int32 or int64, got {tensor.dtype}")
-    n_edges = source.shape[0]
-    if max(n_edges, n_source) >= 2**31:
-        raise ValueError(f"edges and sources are counted in int32, got {n_edges} and {n_source}; split the graph")
+    n_edges, n_target = source.shape[0], row_ptr.shape[0] - 1
+    if max(n_edges, n_source, n_target) >= 2**31:
+        counts = f"{n_edges}, {n_source} and {n_target}"
+        raise ValueError(f"edges, sources and targets are counted in int32, got {counts}; split the graph")
     first, last = int(row_ptr[0]), int(row_ptr[-1])
     if first != 0 or last != n_edges:
         raise ValueError(f"row_ptr must start at 0 and end at the number of edges {n_edges}, got {first} and {last}")

@@ -103,3 +103,11 @@ def test_too_many_sums_are_refused():
     field = tuple(TransportBlock(m, 0, 2, 16) for m in range(1, 40))
     with pytest.raises(ValueError, match="the out blocks need 78; use lower orders or implementation='reference'"):
         aggregate_config("sm_90", contraction_plan(field, field, True, False), field, 2, torch.float32, 7)
+
+
+def test_a_weight_beyond_32_bits_is_refused():
+    """Its packed form too, which has more numbers; before anything of that size is made."""
+    for field in ((TransportBlock(0, 0, 1, 1 << 14),), (TransportBlock(1, 0, 2, 6000),)):
+        plan = contraction_plan(field, field, True, False)
+        with pytest.raises(ValueError, match=r"at most 2\^31 - 1 numbers on a GPU.*8 scalars.* split the layer"):
+            packing(plan, 8, torch.float32, torch.device("cpu"))
