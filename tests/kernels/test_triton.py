@@ -172,10 +172,10 @@ def test_a_wrong_kernel_is_noticed(case, error):
 
 
 @runs
-def test_results_are_equal_to_the_bit(case):
-    problem = case("parities, odd widths", (2, 0, 3), n_scalars=2, dtype=torch.float32).to(DEVICE)
+def test_ten_runs_give_the_same_bits(case):
+    problem = case("order 0 in two components", (2, 0, 1), n_scalars=1, dtype=torch.float64).to(DEVICE)
     first = problem.all("triton")
-    for _ in range(2 if DEVICE == "cpu" else 10):
+    for _ in range(9):
         assert all(torch.equal(again, once) for again, once in zip(problem.all("triton"), first))
 
 
