@@ -7,8 +7,9 @@ contiguous matrix [N, C], so that halos are row copies and every transform is on
 
 `by_taps` adds one matrix product per pixel of the kernel, in place and without a copy of x; pixels that no kernel uses,
 as on the hexagonal lattice, cost nothing. `direct` leaves it to torch's conv2d and takes images first, channels last in
-memory before and after. On a CPU it is the fastest for small kernels in float32, although it multiplies by pixels that
-are 0; in float64, for which conv2d has no fast path there, the slowest. `fourier` takes N_h = H + k − 1 and
+memory before and after, and multiplies by pixels that are 0 as well. On a CPU it is the fastest for the nine pixels of
+3 × 3 in float32, about as fast as the seven of a hexagon by taps; in float64, for which conv2d has no fast path there,
+the slowest. `fourier` takes N_h = H + k − 1 and
 N_w = W + k − 1 as periods: the correlation is a product at each of (N_h // 2 + 1) N_w frequencies, and what wraps
 around is never read. It needs 2 complex products per pixel and pair of channels instead of k² real ones; transforms are
 products with matrices of that size, so no length is worse than another. Under autocast everything is done in its type,
@@ -18,12 +19,17 @@ as matrix products are elsewhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+
+_BLOCK = 800_000
+"""Bytes of input and result that stay in the cache of one core, 1 MB on present machines."""
+_LEAST_ROWS = 128
+"""Of a matrix product, below which its own start is what costs."""
 
 
 def direct(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -44,32 +50,85 @@ class _Taps(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, cells: tuple[tuple[int, int], ...], size: int) -> Tensor:
         ctx.save_for_backward(x, weight)
-        ctx.cells = cells
-        height, width, n = x.shape[0] - size + 1, x.shape[1] - size + 1, x.shape[2]
-        out = x.new_zeros(height, width * n, weight.shape[2])
-        for (a, b), w in zip(cells, weight.unbind(0)):
-            out.baddbmm_(_window(x, a, b, height, width), w.expand(height, -1, -1))
-        return out.view(height, width, n, -1)
+        ctx.cells, ctx.size = cells, size
+        return taps_sum(x, weight, None, cells, size)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         x, weight = ctx.saved_tensors
         height, width = grad.shape[:2]
-        grad = grad.contiguous().flatten(1, 2)
+        grad = grad.contiguous()
         grad_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
-        grad_w = torch.empty_like(weight) if ctx.needs_input_grad[1] else None
-        for t, (a, b) in enumerate(ctx.cells):
-            if grad_x is not None:
-                back = weight[t].T.expand(height, -1, -1)
-                _window(grad_x, a, b, height, width).baddbmm_(grad, back)
-            if grad_w is not None:
-                torch.sum(torch.bmm(_window(x, a, b, height, width).transpose(1, 2), grad), 0, out=grad_w[t])
+        grad_w = taps_gradient(x, grad, ctx.cells, ctx.size) if ctx.needs_input_grad[1] else None
+        if grad_x is not None:
+            for w, (a, b) in zip(weight.unbind(0), ctx.cells):
+                back = w.T.expand(height, -1, -1)
+                _window(grad_x, a, b, height, width).baddbmm_(grad.flatten(1, 2), back)
         return grad_x, grad_w, None, None
+
+
+def taps_sum(x: Tensor, weight: Tensor, bias: Tensor | None, cells: Sequence[tuple[int, int]], size: int) -> Tensor:
+    """What `by_taps` computes plus a bias [C_out], without autograd. On a CPU block by block, so that the result stays
+    in the cache while all pixels of the kernel are added to it."""
+    height, width, n = x.shape[0] - size + 1, x.shape[1] - size + 1, x.shape[2]
+    out = x.new_empty(height, width * n, weight.shape[2])
+    if bias is None:
+        out.zero_()
+    else:
+        out.copy_(bias.expand_as(out))
+    rows_of, weights = x.flatten(1, 2), weight.unbind(0)
+    for rows, columns in _blocks(out, x.shape[3]):
+        block = out[rows, columns]
+        for (a, b), w in zip(cells, weights):
+            _add_product(block, _shifted(rows_of, a, b * n, rows, columns), w)
+    return out.view(height, width, n, -1)
+
+
+def _add_product(out: Tensor, x: Tensor, w: Tensor) -> None:
+    """out [H, L, C_out] += x [H, L, C_in] w"""
+    if len(out) == 1:
+        out[0].addmm_(x[0], w)
+    else:
+        out.baddbmm_(x, w.expand(len(x), -1, -1))
+
+
+def taps_gradient(x: Tensor, grad: Tensor, cells: Sequence[tuple[int, int]], size: int, margin: int = 0) -> Tensor:
+    """Its gradient by the weight, [T, C_in, C_out], without autograd; grad [H, W, N, C_out] with a margin around it."""
+    height, width, n = x.shape[0] - size + 1, x.shape[1] - size + 1, x.shape[2]
+    out = x.new_zeros(len(cells), x.shape[3], grad.shape[3])
+    rows_of, parts, sums = x.flatten(1, 2), grad.flatten(1, 2), out.unbind(0)
+    for rows, columns in _blocks(x.new_empty(height, width * n, 0), x.shape[3] + grad.shape[3]):
+        part = _shifted(parts, margin, margin * n, rows, columns)
+        for (a, b), total in zip(cells, sums):
+            there = _shifted(rows_of, a, b * n, rows, columns)
+            if len(part) == 1:
+                total.addmm_(there[0].T, part[0])
+            else:
+                total += torch.bmm(there.transpose(1, 2), part).sum(0)
+    return out
+
+
+def _blocks(out: Tensor, channels: int) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of blocks of a result [H, W · N, C]; a single one but on a CPU."""
+    height, length = out.shape[:2]
+    size = height * length
+    if out.device.type == "cpu":
+        size = max(_BLOCK // (out.element_size() * (channels + out.shape[2])), _LEAST_ROWS) * torch.get_num_threads()
+    rows, columns = (max(size // length, 1), length) if size >= length else (1, size)
+    for i in range(0, height, rows):
+        for j in range(0, length, columns):
+            yield slice(i, min(i + rows, height)), slice(j, min(j + columns, length))
+
+
+def _shifted(x: Tensor, down: int, along: int, rows: slice, columns: slice) -> Tensor:
+    """x[down + rows, along + columns] of x [.., W · N, C], a view."""
+    return x[down + rows.start : down + rows.stop, along + columns.start : along + columns.stop]
 
 
 def _window(x: Tensor, a: int, b: int, height: int, width: int) -> Tensor:
     """x[a : a + height, b : b + width] as [height, width · N, C], a view."""
-    return x[a : a + height].flatten(1, 2)[:, b * x.shape[2] : (b + width) * x.shape[2]]
+    n = x.shape[2]
+    return x.flatten(1, 2)[a : a + height, b * n : (b + width) * n]
 
 
 def fourier(x: Tensor, weight: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.bias import InvariantBias
+from gaugenet.nn.chart_correlation import Between, correlated, has_transpose
 from gaugenet.nn.chart_padding import cropped, padded
 from gaugenet.nn.chart_transport import check_atlas
 from gaugenet.nn.edges import check_admissible
@@ -23,6 +24,7 @@ from gaugenet.steerable.tap_basis import tap_basis, taps
 from gaugenet.steerable.term_expansion import TermExpansion, joint_basis
 
 Executor = Literal["auto", "taps", "direct", "fourier"]
+_FEW_COLUMNS = 6
 
 
 class ChartConv(nn.Module):
@@ -43,8 +45,8 @@ class ChartConv(nn.Module):
         values: whether fields are values on the group (`gaugenet.nn.value_basis`) instead of coefficients. Regular
             fields then need no change of basis between layers.
         executor: "taps", "direct" or "fourier" (`gaugenet.kernels.grid_conv`); the same result up to rounding. "auto":
-            the Fourier transform for kernels of 5 × 5 pixels and more, direct for smaller ones in float32 and bfloat16
-            on a CPU, taps for all others.
+            the Fourier transform for kernels of 5 × 5 pixels and more; for smaller ones taps, but direct on a CPU in
+            bfloat16, and in float32 on the square lattice and for few channels.
         std: standard deviation of the initial coefficients, which are pixels up to 0 and ±1 where all irreps have
             one dimension; by default such that the variance of independent features is kept.
         generator: for the initial coefficients.
@@ -74,7 +76,7 @@ class ChartConv(nn.Module):
         self.executor = "fourier" if executor == "auto" and size >= 5 else executor
         index, places = taps(size, lattice)
         self.places = places
-        self._cells = [(a, b) for a, b in index.tolist()]
+        self._cells = tuple((a, b) for a, b in index.tolist())
         energy = torch.ones(len(places), dtype=torch.float64)
         exact: dict[tuple[Irrep, Irrep], Tensor] = {}
 
@@ -123,10 +125,10 @@ class ChartConv(nn.Module):
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.in_type.group, atlas)
         constant = self._constant(x)
-        executor = self.executor
-        if executor == "auto":
-            fast = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
-            executor = "direct" if fast else "taps"
+        executor = self._executor(x, atlas)
+        if executor == "taps" and has_transpose(atlas, self.size // 2):
+            between = Between(atlas, self.in_type, self.out_type, self.values, self.size, self._cells)
+            return correlated(x, self._weight(), constant, between)
         grid = padded(x, atlas, self.in_type, self.size // 2, values=self.values, images=executor == "direct")
         if executor == "direct":
             return cropped(direct(grid, self._square(), constant), atlas)
@@ -136,6 +138,17 @@ class ChartConv(nn.Module):
             out = fourier(grid, self._square())
         out = out.view(x.shape[0], x.shape[1], -1)
         return out if constant is None else out + constant
+
+    def _executor(self, x: Tensor, atlas: ChartAtlas) -> str:
+        if self.executor != "auto":
+            return self.executor
+        if x.device.type != "cpu" or x.dtype == torch.float64:
+            return "taps"
+        # in short types sums over taps would be rounded one by one, and products with few columns are slow
+        if x.dtype != torch.float32 or torch.is_autocast_enabled("cpu") or self.in_type.dim < _FEW_COLUMNS:
+            return "direct"
+        fewer = len(self._cells) < self.size**2 and has_transpose(atlas, self.size // 2)
+        return "taps" if fewer else "direct"
 
     def on_edges(self, x: Tensor, geometry: MeshGeometry) -> Tensor:
         """The same layer by the operator on meshes: [V, in_type.dim] → [V, out_type.dim], both coefficients.

@@ -59,20 +59,42 @@ def padded(
     return out
 
 
-def cropped(grid: Tensor, atlas: ChartAtlas) -> Tensor:
-    """The other way for charts without a margin: [n_charts · N, rows, columns, C] → [P, N, C]"""
-    n = grid.shape[0] // atlas.n_charts
+def cropped(images: Tensor, atlas: ChartAtlas) -> Tensor:
+    """The other way for charts without a margin: [n_charts · N, rows, columns, C] → [P, N, C], 0 at holes."""
+    n = images.shape[0] // atlas.n_charts
 
-    def build() -> tuple[Tensor, Tensor]:
-        place = torch.arange(atlas.n_pixels, device=grid.device).view(atlas.rows, atlas.columns, atlas.n_charts, 1)
-        image = torch.arange(n, device=grid.device)
-        there = (place * n + image).permute(2, 3, 0, 1).flatten()
-        return torch.argsort(there), there
+    def build() -> tuple[_Order, _Order]:
+        place = torch.arange(atlas.n_pixels * n, device=images.device)
+        there = place.view(atlas.rows, atlas.columns, atlas.n_charts, n).permute(2, 3, 0, 1).flatten()
+        back = torch.argsort(there)
+        holes = place.view(-1, n)[list(atlas.cones)].flatten()
+        return _Order(there, back[holes]), _Order(back, holes)
 
-    out: Tensor = _Reordered.apply(  # type: ignore[no-untyped-call]
-        grid.reshape(-1, grid.shape[-1]), *atlas.remember(("cropping", n, grid.device), build)
-    )
-    return out.view(atlas.n_pixels, n, -1)
+    there, back = atlas.remember(("images", n, images.device), build)
+    out: Tensor = _Reordered.apply(images.reshape(-1, images.shape[-1]), back, there)  # type: ignore[no-untyped-call]
+    return out.view(atlas.n_pixels, n, images.shape[-1])
+
+
+class _Order(NamedTuple):
+    read: Tensor
+    """int64 [P · N] the row that each row reads."""
+    holes: Tensor
+    """int64 rows that are 0."""
+
+
+class _Reordered(torch.autograd.Function):
+    """Rows in another order; `back` is the transpose."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, order: _Order, back: _Order) -> Tensor:
+        ctx.order, ctx.back = order, back
+        out = x.index_select(0, order.read)
+        return out.index_fill_(0, order.holes, 0.0) if len(order.holes) else out
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        out: Tensor = _Reordered.apply(grad, ctx.back, ctx.order)  # type: ignore[no-untyped-call]
+        return out, None, None
 
 
 class _Padding(torch.autograd.Function):
@@ -111,20 +133,6 @@ class _PaddingTransposed(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         out: Tensor = _Padding.apply(grad, ctx.halo, ctx.images)  # type: ignore[no-untyped-call]
-        return out, None, None
-
-
-class _Reordered(torch.autograd.Function):
-    """Rows in another order; there and back [n] are inverse to each other."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, there: Tensor, back: Tensor) -> Tensor:
-        ctx.there, ctx.back = there, back
-        return x.index_select(0, there)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        out: Tensor = _Reordered.apply(grad.contiguous(), ctx.back, ctx.there)  # type: ignore[no-untyped-call]
         return out, None, None
 
 

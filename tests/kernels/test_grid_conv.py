@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from gaugenet.kernels import grid_conv
 from gaugenet.kernels.grid_conv import by_taps, fourier
 from gaugenet.kernels.grid_conv import direct as direct_on_images
 
@@ -70,6 +71,24 @@ def test_direct_adds_a_bias():
     w, b = torch.randn(3, 3, 3, 4, generator=g, dtype=torch.float64), torch.randn(4, generator=g, dtype=torch.float64)
     expected = by_definition(x.permute(1, 2, 0, 3), w).permute(2, 0, 1, 3) + b
     assert (direct_on_images(x, w, b) - expected).abs().max() < 1e-13
+
+
+@pytest.mark.parametrize("block", [200, 4_000, 100_000])
+def test_blocks_of_any_size_give_the_same(block, monkeypatch):
+    monkeypatch.setattr(grid_conv, "_BLOCK", block)
+    monkeypatch.setattr(grid_conv, "_LEAST_ROWS", 5)
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(6, 7, 3, 4, generator=g, dtype=torch.float64)
+    w = torch.randn(3, 3, 4, 2, generator=g, dtype=torch.float64, requires_grad=True)
+    bias = torch.randn(2, generator=g, dtype=torch.float64)
+    cells = [(a, b) for a in range(3) for b in range(3)]
+    expected = by_definition(x, w)
+    with torch.no_grad():
+        assert (grid_conv.taps_sum(x, w.flatten(0, 1), bias, cells, 3) - expected - bias).abs().max() < 1e-13
+    grad = torch.randn(6, 7, 3, 2, generator=g, dtype=torch.float64)
+    (right,) = torch.autograd.grad(expected, w, grad[1:5, 1:6])
+    found = grid_conv.taps_gradient(x, grad, cells, 3, margin=1)
+    assert (found.view_as(w) - right).abs().max() < 1e-12
 
 
 def test_under_autocast_values_and_gradients_stay_within_bfloat16():
