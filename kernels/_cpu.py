@@ -2,7 +2,8 @@
 
 For each target p, A[p, τ, b, :] = Σ_e τ(e) scalars[e, b] Pre_e x[source_e] is summed over its edges, where τ runs over
 the few functions that the post-rotation needs (`gaugenet.kernels._plan`); then out[p] is one matrix product per order.
-Nothing of size edges × channels is ever in memory, and the matrix product runs once per target, not once per edge.
+Nothing of size edges × channels is ever in memory, and the matrix product runs once per target, not once per edge; only
+where edges are few that is the slower way, and `gaugenet.kernels._cpu_edgewise` runs.
 
 Threads are torch's own, as many as it uses (`gaugenet.kernels._threads`). Each row of the result is summed by one
 thread in the order of its edges; weight gradients are summed per fixed segment of targets, then over the segments in
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gaugenet.kernels import _cpu_edgewise
 from gaugenet.kernels._plan import Plan, make_plan
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
 from gaugenet.kernels._threads import in_parallel
@@ -47,7 +49,10 @@ def conv(
     out_blocks: Sequence[TransportBlock],
 ) -> Tensor:
     """`gaugenet.kernels._reference.conv`, to rounding."""
-    return _run(x, weight, None, edges, _plan(edges, in_blocks, out_blocks))[0].to(x.dtype)
+    plan, transposed = _plan(edges, in_blocks, out_blocks), not weight.is_contiguous()
+    if _cpu_edgewise.pays(edges, plan, transposed):
+        return _cpu_edgewise.run(x, weight, None, edges, in_blocks, out_blocks, transposed)[0].to(x.dtype)
+    return _run(x, weight, None, edges, plan)[0].to(x.dtype)
 
 
 def weight_grad(
@@ -58,7 +63,10 @@ def weight_grad(
     out_blocks: Sequence[TransportBlock],
 ) -> Tensor:
     """`gaugenet.kernels._reference.weight_grad`, to rounding."""
-    return _run(x, None, grad, edges, _plan(edges, in_blocks, out_blocks))[1].to(x.dtype)
+    plan = _plan(edges, in_blocks, out_blocks)
+    if _cpu_edgewise.pays(edges, plan, False):
+        return _cpu_edgewise.run(x, None, grad, edges, in_blocks, out_blocks, False)[1].to(x.dtype)
+    return _run(x, None, grad, edges, plan)[1].to(x.dtype)
 
 
 def backward(
@@ -74,6 +82,9 @@ def backward(
     dW_bᵀ = Σ_e scalars[e, b] (Pre_e x[source_e]) (Post_eᵀ grad[target_e])ᵀ. That is one aggregation less, unless the
     reversed edges have so many more terms that their products cost more than it saves."""
     plan, reverse_plan = _plan(edges, in_blocks, out_blocks), _plan(reverse, out_blocks, in_blocks)
+    if _cpu_edgewise.pays(reverse, reverse_plan, True):
+        both = _cpu_edgewise.run(grad, weight.mT, x, reverse, out_blocks, in_blocks, True)
+        return both[0].to(x.dtype), both[1].to(x.dtype)
     if reverse_plan.cost > 1.25 * plan.cost:
         to_x, _ = _run(grad, weight.mT, None, reverse, reverse_plan)
         return to_x.to(x.dtype), weight_grad(x, grad, edges, in_blocks, out_blocks)
@@ -151,16 +162,7 @@ def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan, to_weight: bool) -> tup
         lanes(size),
         x.detach().to(dtype).contiguous().view(-1).numpy(),
         plan.c_in,
-        _array(edges.order, torch.int32, 0),
-        edges.row_ptr.numpy(),
-        edges.source.numpy(),
-        _array(edges.edge, torch.int32, 0),
-        edges.scalars.detach().contiguous().numpy(),
-        _array(edges.pre, dtype, 0, 2),
-        _array(edges.pre_flip, torch.int8, 0),
-        _array(edges.post, dtype, 0, 2),
-        _array(edges.post_flip, torch.int8, 0),
-        np.dtype(str(dtype).removeprefix("torch.")).type(-1 if edges.conjugate else 1),
+        *_edge_arguments(edges),
         plan.blocks,
         plan.terms,
         plan.extra,
@@ -173,6 +175,23 @@ def _arguments(x: Tensor, edges: EdgeArrays, plan: Plan, to_weight: bool) -> tup
         plan.c_out,
     )
     return arguments, n_scratch
+
+
+def _edge_arguments(edges: EdgeArrays) -> tuple[Any, ...]:
+    """What the loops take of the edges, one after the other."""
+    dtype = edges.scalars.dtype
+    return (
+        _array(edges.order, torch.int32, 0),
+        edges.row_ptr.numpy(),
+        edges.source.numpy(),
+        _array(edges.edge, torch.int32, 0),
+        edges.scalars.detach().contiguous().numpy(),
+        _array(edges.pre, dtype, 0, 2),
+        _array(edges.pre_flip, torch.int8, 0),
+        _array(edges.post, dtype, 0, 2),
+        _array(edges.post_flip, torch.int8, 0),
+        np.dtype(str(dtype).removeprefix("torch.")).type(-1 if edges.conjugate else 1),
+    )
 
 
 def _array(value: Tensor | None, dtype: torch.dtype, *shape: int) -> Any:

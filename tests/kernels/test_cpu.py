@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gaugenet.kernels import _cpu
+from gaugenet.kernels import _cpu, _cpu_edgewise
 
 
 @pytest.fixture(autouse=True)
@@ -17,6 +17,15 @@ def poisoned(monkeypatch):
         return torch.full((size,), float("nan"), dtype=dtype).numpy()
 
     monkeypatch.setattr(_cpu, "_empty", nan)
+
+
+@pytest.fixture(autouse=True, params=["aggregate first", "edge by edge"])
+def way(request, monkeypatch):
+    """Both, wherever there is an edge, however many there are."""
+    edgewise = request.param == "edge by edge"
+    monkeypatch.setattr(_cpu_edgewise, "_PACKING", 10**9 if edgewise else -(10**9))
+    monkeypatch.setattr(_cpu_edgewise, "_FEW", 10**9)
+    return request.param
 
 
 NAMES = ("result", "gradient to x", "gradient to weight")

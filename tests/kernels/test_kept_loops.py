@@ -6,10 +6,14 @@ import pytest
 
 pytest.importorskip("numba")
 
-from gaugenet.kernels import _blocked, _kept_loops, _packing
+from gaugenet.kernels import _blocked, _edgewise, _kept_loops, _packing
 
 KEPT = [
     (_blocked.run_ranges, ("_slots.py", "_team.py", "_tiles.py", "_windows.py")),
+    (
+        _edgewise.run_ranges,
+        ("_blocked.py", "_dots.py", "_slots.py", "_team.py", "_tiles.py", "_windows.py"),
+    ),
     (_packing.pack, ("_tiles.py", "_windows.py")),
     (_packing.unpack, ("_tiles.py", "_windows.py")),
     (_packing._move, ("_tiles.py", "_windows.py")),
