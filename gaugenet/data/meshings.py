@@ -29,6 +29,9 @@ _ROUNDS, _STEP = 5, 0.6
 """Of flips and moves, and the part of the way that a vertex moves."""
 _TIE = 1e-6
 """Relative difference of two distances that are called equal."""
+_LOOKED_AT, _OPPOSITE = 24, -0.2
+"""How many of the nearest places are looked at for one that faces the same way, and the cosine between the normals of
+two below which they do not: a hand on a hip is on the other side of the gap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +43,11 @@ class Meshing:
     faces: Ints
     """[F', 3]"""
     labels: Ints
-    """[V'] or [F']: the label of the nearest vertex of the mesh before, or of the nearest centroid of a face; `IGNORED`
-    where two are equally near and differ, as at the middle of an edge between two parts."""
+    """[V'] or [F']: what the label of a new vertex on an edge, or of a part of a face, can only be; else that of the
+    nearest vertex of the mesh before, or centroid of a face, that faces the same way. `IGNORED` where two are equally
+    near and differ, as at the middle of an edge between two parts."""
     nearest: Ints
-    """[V] or [F]: for each vertex (or face) of the mesh before, the nearest one of this mesh."""
+    """[V] or [F]: for each vertex (or face) of the mesh before the nearest one of this mesh that faces the same way."""
 
 
 def changed(
@@ -65,18 +69,37 @@ def changed(
         everything = np.arange(len(labels))
         return Meshing(vertices @ random_rotation("all", rng).T, faces, labels, everything)
     if change == "irregular":
-        v, f, _ = remeshed(vertices, faces, labels, kind, _REPLACED, rng)
+        v, f, new = remeshed(vertices, faces, labels, kind, _REPLACED, rng)
     elif change == "finer":
         v, f = subdivided(vertices, faces)
+        new = _labels_of_quarters(faces, f, labels, kind)
     elif change in ("isotropic", "coarser"):
         v, f = isotropic(vertices, faces, len(vertices) // (2 if change == "coarser" else 1), rng)
+        new = _carried(_Places.of(vertices, faces, kind), labels, _Places.of(v, f, kind))
     else:
         raise ValueError(f"unknown change {change!r}: expected one of {', '.join(CHANGES)}")
-    before, after = (_places(*mesh, kind) for mesh in ((vertices, faces), (v, f)))
-    distance, near = _nearest(before, after, 2)
+    back = _Places.of(v, f, kind).nearest(_Places.of(vertices, faces, kind), 1)[1][:, 0]
+    return Meshing(v, f, new, back)
+
+
+def _labels_of_quarters(faces: Ints, quarters: Ints, labels: Ints, kind: LabelKind) -> Ints:
+    """What `subdivided` makes of labels: old vertices keep theirs, the middle of an edge has that of both of its ends,
+    and faces that of the face that they were a quarter of."""
+    if kind == "face":
+        return np.repeat(labels, 4)
+    new = np.full(quarters.max(initial=-1) + 1, IGNORED)
+    new[: len(labels)] = labels
+    ends, others = labels[faces], labels[np.roll(faces, -1, axis=1)]
+    middles = quarters.reshape(-1, 4, 3)[:, 3]
+    new[middles] = np.where(ends == others, ends, IGNORED)
+    return new
+
+
+def _carried(before: _Places, labels: Ints, after: _Places) -> Ints:
+    distance, near = before.nearest(after, 2)
     first, second = labels[near].T
-    torn = (first != second) & (distance[:, 1] - distance[:, 0] <= _TIE * distance[:, 1])
-    return Meshing(v, f, np.where(torn, IGNORED, first), _nearest(after, before, 1)[1])
+    torn = (first != second) & (np.abs(distance[:, 1] - distance[:, 0]) <= _TIE * distance[:, 1])
+    return np.where(torn, IGNORED, first)
 
 
 def isotropic(vertices: Floats, faces: Ints, n: int, rng: np.random.Generator) -> tuple[Floats, Ints]:
@@ -95,7 +118,7 @@ def isotropic(vertices: Floats, faces: Ints, n: int, rng: np.random.Generator) -
     """
     dense, quarters = subdivided(vertices, faces)
     surface = EditableSurface(dense, quarters, np.zeros(len(dense), np.int64), "vertex")
-    reference = _Reference(dense, quarters)
+    reference = _Places.of(dense, quarters, "vertex")
     _collapse(surface, n, rng)
     for _ in range(_ROUNDS):
         for a, b in surface.edges().tolist():
@@ -133,21 +156,38 @@ def _edge_size(surface: EditableSurface) -> Floats:
     return np.bincount(ends, np.tile(length, 2), n) / np.maximum(np.bincount(ends, minlength=n), 1)
 
 
-class _Reference:
-    """A dense triangulation onto which vertices are put back: [V, 3] and [F, 3]."""
+class _Places:
+    """Where the vertices of a mesh are, or the centroids of its faces, and which way they face."""
 
-    def __init__(self, vertices: Floats, faces: Ints) -> None:
-        self.vertices, self.normals = vertices, _normals(vertices, faces)
+    def __init__(self, points: Floats, normals: Floats) -> None:
+        """[N, 3] both; a normal of 0 faces every way."""
+        self.points, self.normals = points, normals
 
-    def project(self, points: Floats) -> Floats:
+    @classmethod
+    def of(cls, vertices: Floats, faces: Ints, kind: LabelKind) -> _Places:
+        if kind == "vertex":
+            return cls(vertices, _normals(vertices, faces))
+        corner = vertices[faces]
+        return cls(corner.mean(1), _unit(_doubled_areas(corner, faces)))
+
+    def nearest(self, queries: _Places, k: int) -> tuple[Floats, Ints]:
+        """[Q, k] distances and numbers of the nearest that face the same way, then of others."""
+        from scipy.spatial import cKDTree
+
+        distance, number = cKDTree(self.points).query(queries.points, range(1, min(_LOOKED_AT, len(self.points)) + 1))
+        opposite = np.einsum("qkx,qx->qk", self.normals[number], queries.normals) < _OPPOSITE
+        first = np.argsort(opposite, axis=1, kind="stable")[:, :k]
+        return np.take_along_axis(distance, first, 1), np.take_along_axis(number, first, 1).astype(np.int64)
+
+    def project(self, queries: _Places) -> Floats:
         """Each point in the tangent plane of the nearest vertex."""
-        near = _nearest(self.vertices, points, 1)[1]
+        near = self.nearest(queries, 1)[1][:, 0]
         normal = self.normals[near]
-        height = ((points - self.vertices[near]) * normal).sum(1, keepdims=True)
-        return np.asarray(points - height * normal, np.float64)
+        height = ((queries.points - self.points[near]) * normal).sum(1, keepdims=True)
+        return np.asarray(queries.points - height * normal, np.float64)
 
 
-def _relax(surface: EditableSurface, reference: _Reference) -> None:
+def _relax(surface: EditableSurface, reference: _Places) -> None:
     edges, points = surface.edges(), np.array(surface.points)
     faces = np.array(list(surface.faces.values()))
     both = np.concatenate([edges, edges[:, ::-1]])
@@ -157,25 +197,27 @@ def _relax(surface: EditableSurface, reference: _Reference) -> None:
     step = total / np.maximum(degree, 1)[:, None] - points
     step -= (step * normal).sum(1, keepdims=True) * normal
     inside = np.flatnonzero((np.bincount(faces.ravel(), minlength=len(points)) == degree) & (degree > 0))
-    for v, p in zip(inside.tolist(), reference.project(points[inside] + _STEP * step[inside])):
+    moved = _Places(points[inside] + _STEP * step[inside], normal[inside])
+    for v, p in zip(inside.tolist(), reference.project(moved)):
         surface.points[v] = p.tolist()
 
 
 def _normals(vertices: Floats, faces: Ints) -> Floats:
     """[V, 3] of length 1, of the faces around each vertex by their areas; 0 where there are none."""
-    corner = vertices[faces]
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    normal = _doubled_areas(vertices[faces], faces)
     total = np.stack([np.bincount(faces.ravel(), np.repeat(normal[:, i], 3), len(vertices)) for i in range(3)], 1)
-    size = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.asarray(total / np.where(size > 0, size, 1), np.float64)
+    return _unit(np.asarray(total, np.float64))
 
 
-def _places(vertices: Floats, faces: Ints, kind: LabelKind) -> Floats:
-    return vertices if kind == "vertex" else vertices[faces].mean(axis=1)
+def _doubled_areas(corner: Floats, faces: Ints) -> Floats:
+    """[F, 3] normals of triangles, twice their area long; 0 on a surface that is not wound alike, as one with a single
+    side never is."""
+    half_edges = np.stack([faces.ravel(), np.roll(faces, -1, axis=1).ravel()], 1)
+    alike = len(np.unique(half_edges, axis=0)) == len(half_edges)
+    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
+    return np.asarray(normal * alike, np.float64)
 
 
-def _nearest(points: Floats, queries: Floats, k: int) -> tuple[Floats, Ints]:
-    from scipy.spatial import cKDTree
-
-    distance, number = cKDTree(points).query(queries, k)
-    return distance, number.astype(np.int64)
+def _unit(vectors: Floats) -> Floats:
+    size = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(size > 0, size, 1), np.float64)

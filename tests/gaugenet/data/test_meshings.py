@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from gaugenet.data.labelled import IGNORED
 from gaugenet.data.meshings import CHANGES, changed, isotropic
 from gaugenet.data.remeshing import EditableSurface
+from gaugenet.meshes.glued_shapes import mobius_strip
 from gaugenet.meshes.repair import mesh_from_arrays
 from gaugenet.meshes.shapes import flat_patch, sphere, torus
 
@@ -60,6 +62,33 @@ def test_between_two_parts_there_is_no_label():
     assert (new.nearest == labels).all()
     alike = changed(mesh.vertices, mesh.faces, 0 * labels, "vertex", "finer", np.random.default_rng(0))
     assert (alike.labels == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["vertex", "face"])
+@pytest.mark.parametrize("change", OTHER)
+def test_labels_stay_on_their_side_of_a_thin_sheet(change, kind):
+    mesh = sphere(sampling="random", n=500, seed=1).mesh
+    points = mesh.vertices * [1, 1, 0.02]  # an edge is three to four times as long as the sheet is thick
+    place = points if kind == "vertex" else points[mesh.faces].mean(1)
+    labels = (place[:, 2] > 0).astype(np.int64)
+    new = changed(points, mesh.faces, labels, kind, change, np.random.default_rng(0))
+    there = new.vertices if kind == "vertex" else new.vertices[new.faces].mean(1)
+    inside = np.hypot(there[:, 0], there[:, 1]) < 0.7
+    assert inside.sum() > 50
+    assert (new.labels == (there[:, 2] > 0))[inside].all()
+    inside = np.hypot(place[:, 0], place[:, 1]) < 0.7
+    assert (new.labels[new.nearest] == labels)[inside].all()
+
+
+def test_a_surface_with_one_side_is_meshed_anew():
+    strip = mobius_strip(24, 4).mesh
+    labels = np.arange(strip.n_vertices) % 2
+    for change in ("isotropic", "coarser"):
+        new = changed(strip.vertices, strip.faces, labels, "vertex", change, np.random.default_rng(0))
+        distance = cKDTree(strip.vertices).query(new.vertices)[0]
+        assert distance.max() < strip.edge_lengths.max()
+        back = np.linalg.norm(new.vertices[new.nearest] - strip.vertices, axis=1)
+        assert back == pytest.approx(cKDTree(new.vertices).query(strip.vertices)[0])
 
 
 def test_faces_keep_their_labels():
