@@ -104,4 +104,5 @@ class AugmentConfig:
     stretch: float = setting(0.0, "s: each axis of its own from e^-s to e^s", least=0, most=1)
     noise: float = setting(0.0, "displacement of vertices, in mean edge lengths", least=0, most=0.5)
     remesh: float = setting(0.0, "share of vertices that are replaced by others", least=0, most=0.5)
+    coarsen: float = setting(0.0, "c: of each copy a share of vertices from 0 to c is taken away", least=0, most=0.8)
     variants: int = setting(4, "changed copies of each surface that are prepared and kept", least=1, most=1000)

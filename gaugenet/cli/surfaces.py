@@ -171,8 +171,8 @@ def _augmentation(
 ) -> Augmentation | None:
     if augment is not None and quantities is not None and changes_surface(augment):
         raise ValueError(
-            "augment: what scale, stretch, noise and remesh do to the numbers to be predicted depends on what these "
-            "mean; leave all but rotation at 0"
+            "augment: what scale, stretch, noise, remesh and coarsen do to the numbers to be predicted depends on what "
+            "these mean; leave all but rotation at 0"
         )
     if augment is None or not (changes_surface(augment) or augment.rotation != "off"):
         return None

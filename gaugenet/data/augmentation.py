@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from gaugenet.data.dataset import SurfaceSample
 
 Array = NDArray[np.float64]
+
+_KEPT_VERTICES = 10_000_000
+"""Changed copies, without their geometry, are kept in memory for sets of up to this many vertices (about 100 bytes
+each): to make them takes longer than to read their geometry from the cache."""
 
 _VECTORS = ("xyz", "normals")
 """Features whose three columns turn as a vector in space does."""
@@ -41,6 +45,7 @@ class Augmentation:
     features: FeatureSpec
     prepare: Callable[[LabelledMesh], SurfaceSample]
     """Geometry and features of a changed surface, e.g. from a cache."""
+    _kept: dict[tuple[int, int], LabelledMesh] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __call__(self, sample: SurfaceSample, place: int, epoch: int, seed: int) -> SurfaceSample:
         """The surface as it is learned from in an epoch: a function of the arguments alone.
@@ -55,7 +60,7 @@ class Augmentation:
         if changes_surface(self.config):
             number = int(rng.integers(self.config.variants + 1))
             if number:
-                sample = self.prepare(variant(sample, self.config, number))
+                sample = self.prepare(self._variant(sample, place, number))
         turned = rotated_columns(self.features) if self.config.rotation != "off" else []
         if not turned:
             return sample
@@ -65,10 +70,18 @@ class Augmentation:
             values[:, first : first + 3] = values[:, first : first + 3] @ rotation.T
         return sample.replace(features=values)
 
+    def _variant(self, sample: SurfaceSample, place: int, number: int) -> LabelledMesh:
+        found = self._kept.get((place, number))
+        if found is None:
+            found = variant(sample, self.config, number)
+            if sum(kept.mesh.n_vertices for kept in self._kept.values()) < _KEPT_VERTICES:
+                self._kept[place, number] = found
+        return found
+
 
 def changes_surface(config: AugmentConfig) -> bool:
     """Whether anything but the place in space changes."""
-    return max(config.scale, config.stretch, config.noise, config.remesh) > 0
+    return max(config.scale, config.stretch, config.noise, config.remesh, config.coarsen) > 0
 
 
 def rotated_columns(features: FeatureSpec) -> list[int]:
@@ -100,7 +113,7 @@ def without_effect(config: AugmentConfig, features: FeatureSpec, radius: float) 
 
 
 def variant(sample: SurfaceSample, config: AugmentConfig, number: int) -> LabelledMesh:
-    """The changed copy of a surface with that number: remeshed, then noised, stretched and scaled.
+    """The changed copy of a surface with that number: remeshed and coarsened, then noised, stretched and scaled.
 
     Raises:
         ValueError: the surface has edge lengths only, or numbers to be predicted.
@@ -115,10 +128,14 @@ def variant(sample: SurfaceSample, config: AugmentConfig, number: int) -> Labell
         )
     rng = np.random.default_rng([zlib.crc32(sample.name.encode()), number])
     points, faces, labels = mesh.vertices, mesh.faces, sample.labels.numpy()
-    if config.remesh and sample.label_kind == "surface":
-        points, faces, _ = remeshed(points, faces, np.zeros(len(points), np.int64), "vertex", config.remesh, rng)
-    elif config.remesh:
-        points, faces, labels = remeshed(points, faces, labels, sample.label_kind, config.remesh, rng)
+    if config.remesh or config.coarsen:
+        # drawn where it is asked for only, so that all else stays what it is without
+        removed = float(rng.uniform(0, config.coarsen)) if config.coarsen else 0.0
+        if sample.label_kind == "surface":
+            nothing = np.zeros(len(points), np.int64)
+            points, faces, _ = remeshed(points, faces, nothing, "vertex", config.remesh, rng, removed)
+        else:
+            points, faces, labels = remeshed(points, faces, labels, sample.label_kind, config.remesh, rng, removed)
     edge = float(np.linalg.norm(points[faces[:, 0]] - points[faces[:, 1]], axis=1).mean())
     points = points + config.noise * edge * rng.standard_normal(points.shape)
     points = points * np.exp(config.stretch * rng.uniform(-1, 1, 3)) * np.exp(config.scale * rng.uniform(-1, 1))

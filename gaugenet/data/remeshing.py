@@ -26,8 +26,10 @@ def remeshed(
     kind: LabelKind,
     share: float,
     rng: np.random.Generator,
+    removed: float = 0.0,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
-    """Vertices, faces and labels after `share`·V splits of edges and as many collapses where these are possible.
+    """Vertices, faces and labels after `share`·V splits of edges and as many collapses, and `removed`·V more of them,
+    where these are possible.
 
     Vertices of the result lie on the surface of the input. An edge is collapsed onto one of its ends if the surface
     stays what it was (the link condition of Dey, Edelsbrunner, Guha, Nekhayev 1999: its ends have two neighbours in
@@ -39,18 +41,29 @@ def remeshed(
         faces: [F, 3] of a manifold.
         labels: [V] or [F], as `kind` says.
         share: of the number of vertices.
+        rng: which edges, and where they are split.
+        removed: of the number of vertices. For these, edges that arise on the way are collapsed too.
     """
     surface = EditableSurface(vertices, faces, labels, kind)
     n = round(share * len(vertices))
     edges = surface.edges()
     for a, b in rng.permutation(edges)[:n].tolist():
         surface.split(a, b, float(rng.uniform(*_SPLIT_RANGE)))
+    _collapse(surface, rng.permutation(edges), n)
+    left = round(removed * len(vertices))
+    while left > 0 and (done := _collapse(surface, rng.permutation(surface.edges()), left)):
+        left -= done
+    return surface.arrays()
+
+
+def _collapse(surface: EditableSurface, edges: NDArray[np.int64], most: int) -> int:
+    """Collapse the first `most` of the edges that can be; how many were."""
     done = 0
-    for a, b in rng.permutation(edges).tolist():
-        if done == n:
+    for a, b in edges.tolist():
+        if done == most:
             break
         done += surface.collapse(a, b)
-    return surface.arrays()
+    return done
 
 
 class EditableSurface:

@@ -95,6 +95,33 @@ def test_copies_are_as_many_as_wanted_and_the_original_is_among_them(sample):
     assert set(first.labels.tolist()) == {0, 1}
 
 
+def test_coarsened_copies_have_fewer_vertices_each_its_own_number(sample):
+    copies = [variant(sample, AugmentConfig(coarsen=0.5), number) for number in range(1, 7)]
+    shares = [copy.mesh.n_vertices / sample.mesh.n_vertices for copy in copies]
+    assert all(0.45 <= share <= 1 for share in shares)
+    assert max(shares) - min(shares) > 0.1
+    # a vertex that is left is one of those before, and keeps its label
+    for copy in copies:
+        place = {tuple(p): label for p, label in zip(sample.mesh.vertices.tolist(), sample.labels.tolist())}
+        assert [place[tuple(p)] for p in copy.mesh.vertices.tolist()] == copy.labels.tolist()
+
+
+def test_a_copy_is_made_once(sample, monkeypatch):
+    made = []
+
+    def counted(sample, config, number):
+        made.append(number)
+        return variant(sample, config, number)
+
+    monkeypatch.setattr("gaugenet.data.augmentation.variant", counted)
+    augment = augmentation(remesh=0.2, variants=2)
+    found = [augment(sample, 0, epoch, seed=0) for epoch in range(30)]
+    assert sorted(made) == [1, 2]
+    for one in found:
+        expected = sample if one is sample else variant(sample, augment.config, int(one.name[-2])).mesh
+        assert one is sample or np.array_equal(one.mesh.vertices, expected.vertices)
+
+
 def test_noise_has_the_size_that_was_asked_for(sample):
     moved = variant(sample, AugmentConfig(noise=0.05), 1).mesh.vertices - sample.mesh.vertices
     edge = np.linalg.norm(np.diff(sample.mesh.vertices[sample.mesh.faces[:, :2]], axis=1), axis=2).mean()

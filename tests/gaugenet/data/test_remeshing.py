@@ -35,6 +35,28 @@ def test_topology_and_shape_stay(shape, closed, seed):
     assert (np.abs(v[wrong, 0]) < edge).all()
 
 
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_fewer_vertices_on_the_same_surface(share):
+    mesh = sphere(subdivisions=4).mesh
+    labels = (mesh.vertices[:, 0] > 0).astype(np.int64)
+    v, f, new_labels = remeshed(mesh.vertices, mesh.faces, labels, "vertex", share, np.random.default_rng(0), 0.5)
+    found = mesh_from_arrays(v, f)
+    assert not found.report
+    assert euler(v, f) == 2
+    assert len(v) == pytest.approx(mesh.n_vertices / 2, rel=0.02)
+    assert np.linalg.norm(v, axis=1) == pytest.approx(1, abs=0.01)
+    known = np.abs(v[:, 0]) > mesh.edge_lengths.max()
+    assert (new_labels == (v[:, 0] > 0))[known].all()
+
+
+def test_as_many_go_as_can():
+    mesh = torus(30, 14).mesh
+    nothing = np.zeros(mesh.n_vertices, np.int64)
+    v, f, _ = remeshed(mesh.vertices, mesh.faces, nothing, "vertex", 0.0, np.random.default_rng(0), 1.0)
+    assert euler(v, f) == 0
+    assert 8 < len(v) < mesh.n_vertices / 4
+
+
 def test_the_boundary_keeps_its_shape():
     mesh = flat_patch().mesh
     v, f, labels = remeshed(mesh.vertices, mesh.faces, np.arange(mesh.n_faces), "face", 0.4, np.random.default_rng(0))
