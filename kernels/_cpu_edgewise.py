@@ -25,7 +25,7 @@ from gaugenet.kernels._threads import in_parallel
 
 _FEW = 64
 """Edges up to which it does not matter how well the product runs."""
-_LONG = 1024
+_LONG = 512
 """Numbers in a row of the stored weight, over all scalars, from which on inner products run well."""
 _PACKING = 48
 """Multiply-adds that take as long as to pack one number of a weight."""
