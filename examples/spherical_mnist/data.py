@@ -24,10 +24,10 @@ class Digits(NamedTuple):
     label: Tensor
     rotation: Tensor | None
 
-    def batches(self, order: Tensor, directions: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """([P, batch, 1] grey values at these points of the sphere, [batch] labels) in this order of images, all on
-        the device of the directions."""
-        for batch in order.split(BATCH):
+    def batches(self, order: Tensor, directions: Tensor, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """([P, batch, 1] grey values at these points of the sphere, [batch] labels) in this order of images, `size`
+        or `BATCH` at a time, all on the device of the directions."""
+        for batch in order.split(size or BATCH):
             rotation = None if self.rotation is None else self.rotation[batch].to(directions.device)
             images = self.images[batch].to(directions.device)
             on_sphere = project_image(images, directions.to(images.dtype), rotation)

@@ -22,7 +22,9 @@ WIDTHS = {3: (6, 8, 12, 16, 24), 4: (6, 8, 8, 12, 16, 24), 5: (8, 16, 16, 24, 24
 """Regular fields after each convolution, by resolution."""
 POOLED = {3: (0, 2), 4: (0, 2, 4), 5: (0, 2, 4)}
 """The convolutions after which pixels are pooled."""
-MODELS = ("ico", "plain", "mesh")
+WIDE = {3: (6, 8, 12, 16, 32), 4: (6, 8, 8, 12, 16, 32)}
+"""The same of the "-wide" networks, whose last fields, all that the perceptron sees of a digit, are more."""
+MODELS = ("ico", "plain", "mesh", "ico-wide", "plain-wide")
 
 
 def field_types(model: str, resolution: int) -> list[FieldType]:
@@ -32,13 +34,15 @@ def field_types(model: str, resolution: int) -> list[FieldType]:
     Raises:
         ValueError: there is no such model on charts, or none at this resolution.
     """
-    if model not in ("ico", "plain"):
-        raise ValueError(f'expected model "ico" or "plain", got {model!r}')
-    if resolution not in WIDTHS:
-        raise ValueError(f"expected resolution 3, 4 or 5, got {resolution}")
-    if model == "ico":
-        return [FieldType.parse(t) for t in ("C6: 1xtrivial", *(f"C6: {w}xregular" for w in WIDTHS[resolution]))]
-    channels = [round(math.sqrt(6) * w) for w in WIDTHS[resolution]]
+    name, wide = model.removesuffix("-wide"), model.endswith("-wide")
+    if name not in ("ico", "plain"):
+        raise ValueError(f'expected model "ico" or "plain", or these with "-wide", got {model!r}')
+    widths = WIDE if wide else WIDTHS
+    if resolution not in widths:
+        raise ValueError(f"expected resolution {', '.join(map(str, widths))} for {model}, got {resolution}")
+    if name == "ico":
+        return [FieldType.parse(t) for t in ("C6: 1xtrivial", *(f"C6: {w}xregular" for w in widths[resolution]))]
+    channels = [round(math.sqrt(6) * w) for w in widths[resolution]]
     return [FieldType("trivial", [("0", c)]) for c in (1, *channels)]
 
 
@@ -47,10 +51,12 @@ class IcosahedralNetwork(nn.Module):
     normalisation and ReLU; the largest and the mean value of every field over pixels and group; a perceptron.
 
     Fields are in the value basis. "plain" is the same network with the trivial group on the atlas without transition
-    functions: charts are padded pixel by pixel, and frames taken as if they agreed.
+    functions: charts are padded pixel by pixel, and frames taken as if they agreed. The "-wide" networks take grey
+    values at four times as many points, of which each pixel gets the mean of the seven nearest: strokes are about as
+    wide as a pixel, and a value at its middle alone depends on how the stroke lies between pixels.
 
     Args:
-        model: "ico" or "plain".
+        model: "ico", "plain", "ico-wide" or "plain-wide".
         resolution: r, of 2^(2 r + 1) · 5 pixels.
         seed: of the initial weights.
     """
@@ -60,7 +66,9 @@ class IcosahedralNetwork(nn.Module):
         torch.manual_seed(seed)
         types = field_types(model, resolution)
         self.atlas = icosahedral_atlas(resolution)
-        if model == "plain":
+        self.finer = icosahedral_atlas(resolution + 1) if model.endswith("-wide") else None
+        self.average = SublatticePool(FieldType.parse("C6: 1xtrivial"), mode="mean", values=True)
+        if model.startswith("plain"):
             self.atlas = self.atlas.without_transitions()
         self.convolutions = nn.ModuleList(
             ChartConv(a, b, lattice="hexagonal", bias=False, values=True) for a, b in itertools.pairwise(types)
@@ -69,7 +77,7 @@ class IcosahedralNetwork(nn.Module):
         self.pools = nn.ModuleDict({str(k): SublatticePool(types[k + 1], values=True) for k in POOLED[resolution]})
         self.copies = len(self.norms[-1].scale)
         self.head = nn.Sequential(nn.Linear(2 * self.copies, 32), nn.ReLU(), nn.Linear(32, 10))
-        points = icosahedral_points(resolution)
+        points = icosahedral_points(resolution if self.finer is None else resolution + 1)
         unit = torch.from_numpy(points / np.linalg.norm(points, axis=1, keepdims=True))
         self.register_buffer("directions", unit, persistent=False)
         self.directions: Tensor
@@ -78,6 +86,8 @@ class IcosahedralNetwork(nn.Module):
     def features(self, x: Tensor) -> tuple[Tensor, ChartAtlas]:
         """[P, N, 1] grey values → the field [P', N, dim] after the last convolution, in values, and its atlas."""
         atlas = self.atlas
+        if self.finer is not None:
+            x = self.average(x, self.finer)
         for k, (convolution, norm) in enumerate(zip(self.convolutions, self.norms)):
             x = convolution(x, atlas)
             if str(k) in self.pools:

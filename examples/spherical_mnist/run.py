@@ -5,7 +5,8 @@ Convolutional Networks and the Icosahedral CNN.
 
 A setting says what was done to the digits in training and in the test: N nothing, I one of the icosahedron's 60
 rotations, R a rotation of SO(3). One JSON file per model, training set and seed, with the errors in all tests; what is
-finished is not repeated, what was interrupted goes on from where it was. `--table` prints what is there.
+finished is not repeated, what was interrupted goes on from where it was. `--table` prints what is there,
+`--table --out examples/spherical_mnist/results` the runs behind the README.
 """
 
 from __future__ import annotations
@@ -37,7 +38,11 @@ def main() -> None:
     parser.add_argument("--resolution", type=int, default=3, help="3, 4 or 5: 640, 2,560 or 10,240 pixels")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--images", type=int, default=60_000, help="training images")
+    parser.add_argument("--batch", type=int, default=BATCH, help="training images in a step")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument(
+        "--precision", default="float32", choices=("float32", "bfloat16"), help="of convolutions while training"
+    )
     parser.add_argument("--out", type=Path, default=Path("runs/spherical_mnist"))
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
     options = parser.parse_args()
@@ -74,13 +79,13 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     state = options.out / f"{name}.safetensors"
     step, spent, losses = load_state(state, network, optimizer) if state.exists() else (0, 0.0, [])
-    per_epoch = -(-len(digits.images) // BATCH)
+    per_epoch = -(-len(digits.images) // options.batch)
     while step < options.epochs * per_epoch:
         began, epoch = time.process_time(), step // per_epoch
         stop = min(step + SAVE_EVERY, (epoch + 1) * per_epoch)
         order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(1000 * seed + epoch))
-        order = order[BATCH * (step - epoch * per_epoch) : BATCH * (stop - epoch * per_epoch)]
-        losses.append(train_steps(network, optimizer, digits, order, step, options.epochs * per_epoch))
+        order = order[options.batch * (step - epoch * per_epoch) : options.batch * (stop - epoch * per_epoch)]
+        losses.append(train_steps(network, optimizer, digits, order, step, options.epochs * per_epoch, options))
         spent, step = spent + time.process_time() - began, stop
         save_state(state, network, optimizer, step, spent, losses)
         print(f"{name}: step {step}, loss {losses[-1]:.4f}, {spent:.0f} s of processor", flush=True)
@@ -92,6 +97,8 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         "seed": seed,
         "images": len(digits.images),
         "epochs": options.epochs,
+        "batch": options.batch,
+        "precision": options.precision,
         "parameters": sum(p.numel() for p in network.parameters()),
         "test_error_percent": errors,
         "train_loss": losses,
@@ -105,15 +112,23 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
 
 
 def train_steps(
-    network: nn.Module, optimizer: torch.optim.Optimizer, digits: Digits, order: Tensor, step: int, n_steps: int
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    digits: Digits,
+    order: Tensor,
+    step: int,
+    n_steps: int,
+    options: argparse.Namespace,
 ) -> float:
     """Mean loss of these images; the learning rate falls as half a cosine over `n_steps`, of which `step` were done."""
     network.train()
     losses = []
-    for x, label in digits.batches(order, network.directions):
+    for x, label in digits.batches(order, network.directions, options.batch):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (step + len(losses)) / n_steps))
-        loss = nn.functional.cross_entropy(network(x), label)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
+            logits = network(x)
+        loss = nn.functional.cross_entropy(logits.float(), label)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

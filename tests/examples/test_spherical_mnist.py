@@ -43,17 +43,33 @@ def smooth(n=3, seed=0):
     return lambda p: ((ways @ p.T) ** powers[:, None]).sum(1).T[..., None]
 
 
-@pytest.mark.parametrize("resolution", [3, 4, 5])
-def test_the_plain_network_has_about_as_many_parameters(resolution):
-    model = sys.modules["model"]
-    ico, plain = (sum(p.numel() for p in model.make_network(m, resolution, 0).parameters()) for m in ("ico", "plain"))
+@pytest.mark.parametrize(("resolution", "kind"), [(3, ""), (4, ""), (5, ""), (3, "-wide"), (4, "-wide")])
+def test_the_plain_network_has_about_as_many_parameters(resolution, kind):
+    networks = [sys.modules["model"].make_network(name + kind, resolution, 0) for name in ("ico", "plain")]
+    ico, plain = (sum(p.numel() for p in network.parameters()) for network in networks)
     assert 0.98 < plain / ico < 1.1
 
 
 def test_parameters_at_resolution_3():
     model = sys.modules["model"]
     found = [sum(p.numel() for p in model.make_network(m, 3, 0).parameters()) for m in model.MODELS]
-    assert found == [32_312, 34_751, 37_482]
+    assert found == [32_312, 34_751, 37_482, 38_216, 41_192]
+
+
+def test_a_resolution_that_a_network_does_not_have_is_named():
+    with pytest.raises(ValueError, match="expected resolution 3, 4 for ico-wide, got 5"):
+        sys.modules["model"].make_network("ico-wide", 5, 0)
+
+
+def test_wide_networks_see_the_mean_around_a_pixel():
+    network = sys.modules["model"].make_network("ico-wide", 3, 0).double()
+    # the mean of seven neighbours of a linear function, which is that of the middle but for the sphere's curvature
+    x = network.directions[:, 2, None, None] + 2.0
+    seen = network.average(x, network.finer)[:, 0, 0]
+    middle = sys.modules["model"].make_network("ico", 3, 0).directions[:, 2] + 2.0
+    kept = torch.from_numpy(np.setdiff1d(np.arange(640), network.atlas.cones))
+    assert (seen - middle)[kept].abs().max() < 0.01
+    assert (seen - middle)[kept].abs().max() > 1e-4
 
 
 def sixty(network, n_checked):
@@ -75,10 +91,12 @@ def sixty(network, n_checked):
     return error, field_error
 
 
-def test_all_sixty_rotations_of_the_icosahedron(monkeypatch):
+@pytest.mark.parametrize("name", ["ico", "ico-wide"])
+def test_all_sixty_rotations_of_the_icosahedron(name, monkeypatch):
     model = sys.modules["model"]
     monkeypatch.setattr(model, "WIDTHS", {3: (2, 3, 3, 4, 3)})
-    network = perturbed(model.make_network("ico", 3, 0))
+    monkeypatch.setattr(model, "WIDE", {3: (2, 3, 3, 4, 3)})
+    network = perturbed(model.make_network(name, 3, 0))
     assert max(sixty(network, 59)) < 1e-12
     network.atlas = network.atlas.without_transitions()
     logits, field = sixty(network, 2)
@@ -179,6 +197,21 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
     resumed = json.loads((tmp_path / "halves" / "ico-3-R-0.json").read_text())
     assert resumed["train_loss"] == result["train_loss"]
     assert resumed["test_error_percent"] == result["test_error_percent"]
+
+
+def test_batches_and_precision_are_options(tmp_path, monkeypatch, capsys):
+    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    monkeypatch.setattr(sys.modules["model"], "WIDE", {3: (1, 1, 2)})
+    monkeypatch.setattr(sys.modules["run"], "SAVE_EVERY", 2)
+    command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path), "--epochs", "1"]
+    more = ["--models", "ico-wide", "--settings", "N/N", "--batch", "4", "--precision", "bfloat16"]
+    monkeypatch.setattr(sys, "argv", [*command, *more])
+    sys.modules["run"].main()
+    result = json.loads((tmp_path / "ico-wide-3-N-0.json").read_text())
+    # 5 steps: 2, 2 and 1
+    assert len(result["train_loss"]) == 3
+    assert (result["batch"], result["precision"]) == (4, "bfloat16")
 
 
 def test_the_mesh_runs_too(tmp_path, monkeypatch, capsys):
