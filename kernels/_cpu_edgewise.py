@@ -71,7 +71,9 @@ def run(
     given = none
     if weight is not None:
         weight = (weight.mT if transposed else weight).detach().to(dtype).contiguous()
-        given = torch.nn.functional.pad(weight, (0, row - stored[2])).view(-1).numpy()
+        if row > stored[2]:
+            weight = torch.nn.functional.pad(weight, (0, row - stored[2]))
+        given = weight.view(-1).numpy()
     flat_grad = none if grad is None else grad.detach().to(dtype).contiguous().view(-1).numpy()
     out = none if weight is None else _cpu._empty(n_target * c_out, dtype)
     chunk = min(_CHUNK, max(_ROWS, _CHUNK_BYTES // (n_scalars * padded * size)), n_edges)
