@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from gaugenet.nn.block import ResidualBlock
     from gaugenet.nn.by_name import make_nonlinearity, make_normalization
     from gaugenet.nn.chart_conv import ChartConv
+    from gaugenet.nn.chart_conv_of import chart_conv_of
     from gaugenet.nn.chart_pooling import ChartMaxPool
     from gaugenet.nn.convolution import GaugeConv, prepare
     from gaugenet.nn.differential import ConnectionLaplacian, Curl, Divergence, Gradient
@@ -144,6 +145,7 @@ __all__ = [
     "batch_geometries",
     "batch_hierarchies",
     "build_hierarchy",
+    "chart_conv_of",
     "chart_geometry",
     "compute_geometry",
     "cube_atlas",
@@ -246,6 +248,7 @@ _HOME = {
     "batch_geometries": "gaugenet.meshes.geometry",
     "batch_hierarchies": "gaugenet.meshes.hierarchy",
     "build_hierarchy": "gaugenet.meshes.coarsening",
+    "chart_conv_of": "gaugenet.nn.chart_conv_of",
     "chart_geometry": "gaugenet.meshes.chart_geometry",
     "compute_geometry": "gaugenet.meshes.precompute",
     "cube_atlas": "gaugenet.meshes.sphere_atlases",

@@ -107,6 +107,25 @@ class BlockExpansion(nn.Module):
             rows.append(torch.cat(blocks, 3))
         return torch.cat(rows, 2)
 
+    def project(self, weight: Tensor) -> Tensor:
+        """The coefficients [n_coefficients, R] float64 whose `expand` is closest to a weight [T, R, C_out, C_in], which
+        it is where that weight is in the span: the inverse of `expand`."""
+        weight = weight.detach().double().cpu()
+        n_radial = weight.shape[1]
+        found = []
+        for out_block, row in zip(self.out_type.blocks, self._pairs):
+            for in_block, pair in zip(self.in_type.blocks, row):
+                if not pair.n_basis:
+                    continue
+                basis = self.get_buffer(pair.buffer).double().cpu()
+                _, t, d_out, d_in = basis.shape
+                m_out, m_in = pair.out_multiplicity, pair.in_multiplicity
+                part = weight[:, :, out_block.start : out_block.stop, in_block.start : in_block.stop]
+                part = part.reshape(t, n_radial, d_out, m_out, d_in, m_in).permute(0, 2, 4, 3, 5, 1)
+                free = torch.linalg.pinv(basis.flatten(1).T) @ part.reshape(t * d_out * d_in, -1)
+                found.append(free.reshape(pair.stop - pair.start, n_radial))
+        return torch.cat(found) if found else weight.new_zeros(0, n_radial)
+
     def initial(
         self,
         n_radial: int,

@@ -46,3 +46,13 @@ def test_initial_variance_per_output_block(blocks):
 def test_types_of_different_groups_are_refused():
     with pytest.raises(ValueError, match="one structure group"):
         BlockExpansion(IN, FieldType.parse("O(2): 1x0"), one_for_vectors_to_vectors, torch.ones(1))
+
+
+def test_projection_is_the_inverse_and_takes_the_nearest(blocks):
+    coefficients = torch.randn(24, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    weight = blocks.double().expand(coefficients)
+    assert (blocks.project(weight) - coefficients).abs().max() < 1e-12
+    # what no element reaches is dropped
+    beside = torch.zeros_like(weight)
+    beside[..., 0, 0] = 5.0
+    assert (blocks.project(weight + beside) - coefficients).abs().max() < 1e-12
