@@ -78,12 +78,10 @@ class FolderDataset:
     @property
     def n_classes(self) -> int:
         """How many classes there are."""
-        """Number of classes."""
         return len(self.class_values)
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Those that are there, of train, val, test."""
         """Those that are there, of train, val, test."""
         return tuple(self._items)
 

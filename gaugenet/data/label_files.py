@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -113,10 +114,7 @@ def read_classes(folder: Path) -> tuple[Path, dict[int, str]] | None:
     file = next((folder / name for name in _CLASS_FILES if (folder / name).is_file()), None)
     if file is None:
         return None
-    try:
-        lines = [line.strip() for line in file.read_text("utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise _unreadable(file, error) from error
+    lines = [line.strip() for line in read_lines(file)]
     numbered = [m for m in (re.fullmatch(r"(-?\d+)(?:[\s:,]+(.*))?", line) for line in lines) if m]
     pairs = [(int(m[1]), m[2] or m[1]) for m in numbered]
     if not pairs:
@@ -155,11 +153,34 @@ def _vtk_labels(file: Path, kind: LabelKind) -> NDArray[Any] | None:
     return np.repeat(values, [max(len(p) - 2, 0) for p in data.polygons], axis=0)
 
 
-def _read_text(file: Path) -> NDArray[Any]:
+def read_lines(file: Path) -> list[str]:
+    """The lines of a text in UTF-8, or in UTF-16 if it says so, with the ends of lines of any system.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
     try:
-        lines = file.read_text("utf-8").split("\n")
+        content = file.read_bytes()
+        is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        # shells and editors on Windows write UTF-16, or put a mark before UTF-8
+        text = content.decode("utf-16" if is_utf16 else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise _unreadable(file, error) from error
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
+
+def file_and_rest(line: str, folder: Path) -> tuple[str, str] | None:
+    """The name of a file in `folder` with which a line begins, and what follows it; None if there is no such file.
+
+    Names may have spaces in them.
+    """
+    line = line.strip()
+    ends = [(m.start(), m.end()) for m in re.finditer(r"\s+", line)] + [(len(line), len(line))]
+    return next(((line[:a], line[b:]) for a, b in ends if line[:a] and (folder / line[:a]).is_file()), None)
+
+
+def _read_text(file: Path) -> NDArray[Any]:
+    lines = read_lines(file)
     while lines and not lines[-1].strip():
         lines.pop()
     try:

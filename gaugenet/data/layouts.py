@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gaugenet.data import freesurfer
 from gaugenet.data.edge_labels import edge_label_values, edge_scores, face_votes
-from gaugenet.data.label_files import DatasetError, read_classes, read_labels
+from gaugenet.data.label_files import DatasetError, file_and_rest, read_classes, read_labels, read_lines
 from gaugenet.data.labelled import IGNORED, LabelKind
 from gaugenet.data.surface_files import is_surface_file, load_surface
 
@@ -274,7 +274,7 @@ def _divided(folder: Path, items: list[Item]) -> dict[str, list[Item]]:
     by_name = {i.name: i for i in items} | {i.mesh_file.name: i for i in items}
     divided: dict[str, list[Item]] = {}
     for name, file in lists.items():
-        for line in file.read_text("utf-8").split():
+        for line in filter(None, map(str.strip, read_lines(file))):
             if line not in by_name:
                 raise DatasetError(file, f"there is no shape {line!r}", "write one name of a mesh per line")
             divided.setdefault(name, []).append(by_name[line])
@@ -283,17 +283,16 @@ def _divided(folder: Path, items: list[Item]) -> dict[str, list[Item]]:
 
 def _listed(file: Path) -> list[tuple[Path, str]]:
     rows = []
-    for number, line in enumerate(file.read_text("utf-8").splitlines(), 1):
-        words = line.split(None, 1)
-        if not words:
+    for number, line in enumerate(read_lines(file), 1):
+        if not line.strip():
             continue
-        mesh = file.parent / words[0]
-        if len(words) != 2 or not mesh.is_file():
+        found = file_and_rest(line, file.parent)
+        if found is None or not found[1]:
             problem = f"line {number} is {line.strip()[:60]!r}" + (
-                ", and there is no such file" if len(words) == 2 else ""
+                ", and there is no such file" if found is None and len(line.split()) > 1 else ""
             )
             raise DatasetError(file, problem, "write FILE CLASS, the file beside this list")
-        rows.append((mesh, words[1].strip()))
+        rows.append((file.parent / found[0], found[1]))
     return rows
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gaugenet.data.label_files import DatasetError
+from gaugenet.data.label_files import DatasetError, file_and_rest, read_lines
 from gaugenet.field_type import FieldType, Term
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.geometry import MeshGeometry
@@ -142,25 +142,25 @@ def read_surface_values(folder: Path) -> dict[str, SurfaceTargets] | None:
     file = folder / LIST
     if not file.is_file():
         return None
-    rows = [line.split() for line in file.read_text("utf-8").splitlines() if line.strip() and line[0] != "#"]
+    lines = [line.strip() for line in read_lines(file) if line.strip() and line[0] != "#"]
     names: tuple[str, ...] | None = None
-    if rows and rows[0][0].lower() == "file":
-        names = tuple(rows.pop(0)[1:])
-    if not rows:
+    if lines and lines[0].split()[0].lower() == "file":
+        names = tuple(lines.pop(0).split()[1:])
+    if not lines:
         raise DatasetError(file, "there is no surface in it", "write lines FILE NUMBER ...")
-    if names is None:
-        n = len(rows[0]) - 1
-        names = ("y",) if n == 1 else tuple(f"y_{i}" for i in range(n))
     found: dict[str, SurfaceTargets] = {}
-    for row in rows:
+    for line in lines:
+        name, rest = file_and_rest(line, folder) or (line.split()[0], " ".join(line.split()[1:]))
         try:
-            values = np.array([float(word) for word in row[1:]])
+            values = np.array([float(word) for word in rest.split()])
         except ValueError:
-            raise DatasetError(file, f"the line of {row[0]} is no list of numbers", "write FILE NUMBER ...") from None
+            raise DatasetError(file, f"the line of {name} is no list of numbers", "write FILE NUMBER ...") from None
+        if names is None:
+            names = ("y",) if len(values) == 1 else tuple(f"y_{i}" for i in range(len(values)))
         if len(values) != len(names) or not len(values) or not np.isfinite(values).all():
-            problem = f"the line of {row[0]} has {len(values)} numbers where {len(names)} finite ones are expected"
+            problem = f"the line of {name} has {len(values)} numbers where {len(names)} finite ones are expected"
             raise DatasetError(file, problem, "give all surfaces the same numbers")
-        if row[0] in found:
-            raise DatasetError(file, f"{row[0]} stands there twice", "give each surface one line")
-        found[row[0]] = SurfaceTargets(values, names)
+        if name in found:
+            raise DatasetError(file, f"{name} stands there twice", "give each surface one line")
+        found[name] = SurfaceTargets(values, names)
     return found

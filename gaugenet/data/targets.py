@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gaugenet.data.freesurfer import is_surface, read_morphometry
-from gaugenet.data.label_files import VTK_SUFFIXES, DatasetError
+from gaugenet.data.label_files import VTK_SUFFIXES, DatasetError, read_lines
 from gaugenet.data.quantities import Quantities
 from gaugenet.data.surface_files import load_surface
 from gaugenet.data.vtk import read_vtk
@@ -200,11 +201,11 @@ def _arrays(mesh_file: Path, wanted: Sequence[str] | None) -> dict[str, tuple[Pa
     there: dict[str, tuple[Path, Floats]] = {}
     if suffix in VTK_SUFFIXES:
         data = read_vtk(mesh_file).point_data
-        there = {k: (mesh_file, np.asarray(v, np.float64)) for k, v in data.items() if k not in ("label", "labels")}
+        there = {k: (mesh_file, _floats(mesh_file, k, v)) for k, v in data.items() if k not in ("label", "labels")}
     elif suffix == ".npz":
         with np.load(mesh_file, allow_pickle=False) as arrays:
             keys = wanted if wanted is not None else ["y"]
-            there = {key: (mesh_file, np.asarray(arrays[key], np.float64)) for key in keys if key in arrays.files}
+            there = {key: (mesh_file, _floats(mesh_file, key, arrays[key])) for key in keys if key in arrays.files}
     if not there:
         file = next((f for f in (mesh_file.with_name(mesh_file.stem + e) for e in BESIDE) if f.is_file()), None)
         if file is not None:
@@ -220,8 +221,18 @@ def _arrays(mesh_file: Path, wanted: Sequence[str] | None) -> dict[str, tuple[Pa
 def _numbers(file: Path) -> Floats:
     try:
         if file.suffix.lower() == ".npy":
-            return np.asarray(np.load(file, allow_pickle=False), np.float64)
-        return np.loadtxt(file, dtype=np.float64)
+            values = np.load(file, allow_pickle=False)
+        else:
+            values = np.loadtxt(read_lines(file), dtype=np.float64)
     except (OSError, ValueError) as error:
+        if isinstance(error, DatasetError):
+            raise
         reason = str(error).splitlines()[0][:120]
         raise DatasetError(file, f"cannot be read ({reason})", "write one line of numbers per vertex") from error
+    return _floats(file, "y", values)
+
+
+def _floats(file: Path, name: str, values: NDArray[Any]) -> Floats:
+    if values.dtype.kind not in "biuf":
+        raise DatasetError(file, f"{name!r} is of type {values.dtype}", "store real numbers")
+    return np.asarray(values, np.float64)

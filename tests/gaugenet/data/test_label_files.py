@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from gaugenet.data.label_files import DatasetError, label_kinds, read_classes, read_labels
+from gaugenet.data.label_files import DatasetError, file_and_rest, label_kinds, read_classes, read_labels
 
 
 def write(path, text):
@@ -14,6 +14,31 @@ def write(path, text):
 @pytest.mark.parametrize("text", ["3\n-1\n258\n", "3\r\n-1\r\n258", " 3\n -1 \n258\n\n\n", "3.0\n-1.0\n258.\n"])
 def test_text_in_every_usual_form(tmp_path, text):
     assert read_labels(write(tmp_path / "a.txt", text), "vertex").tolist() == [3, -1, 258]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-8"])
+@pytest.mark.parametrize("end", ["\r\n", "\n", "\r"])
+def test_text_as_other_systems_write_it(tmp_path, encoding, end):
+    for name, content in (("a.txt", ["3", "-1"]), ("labels.txt", ["3 Kopf", "-1 Fuß"])):
+        (tmp_path / name).write_bytes(end.join([*content, ""]).encode(encoding))
+    assert read_labels(tmp_path / "a.txt", "vertex").tolist() == [3, -1]
+    _, classes = read_classes(tmp_path)
+    assert classes == {-1: "Fuß", 3: "Kopf"}
+    (tmp_path / "a.txt").write_bytes(b"\xff3\n")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        read_labels(tmp_path / "a.txt", "vertex")
+
+
+def test_a_line_that_begins_with_a_file(tmp_path):
+    for name in ("a.obj", "my scan.obj", "my"):
+        (tmp_path / name).touch()
+    assert file_and_rest(" a.obj  big cat ", tmp_path) == ("a.obj", "big cat")
+    assert file_and_rest("a.obj", tmp_path) == ("a.obj", "")
+    assert file_and_rest("my scan 2", tmp_path) == ("my", "scan 2")
+    (tmp_path / "my").unlink()
+    assert file_and_rest("my scan.obj 1 2", tmp_path) == ("my scan.obj", "1 2")
+    assert file_and_rest("b.obj cat", tmp_path) is None
+    assert file_and_rest("", tmp_path) is None
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,10 @@ def test_a_class_per_surface_from_a_list(tmp_path):
     dataset = FolderDataset(tmp_path)
     assert dataset.class_names == ("big cat", "dog")
     assert [s.labels.tolist() for s in dataset.meshes("train")] == [[0], [1]]
+    write_obj(tmp_path / "train" / "my scan.obj")
+    lines = "a.obj big cat\r\nb.obj dog\r\nmy scan.obj dog\r\n"
+    (tmp_path / "train" / "surface_labels.txt").write_bytes(lines.encode("utf-8-sig"))
+    assert [s.labels.tolist() for s in FolderDataset(tmp_path).meshes("train")] == [[0], [1], [1]]
     (tmp_path / "test" / "surface_labels.txt").write_text("a.obj cat\nc.obj dog\n")
     with pytest.raises(DatasetError, match=r"line 2 is 'c\.obj dog', and there is no such file"):
         FolderDataset(tmp_path)

@@ -63,6 +63,10 @@ def test_numbers_of_surfaces(tmp_path):
     assert (found["a.obj"].n_known, found["a.obj"].unknown().n_known) == (1, 0)
     file.write_text("a.obj 1\n")
     assert read_surface_values(tmp_path)["a.obj"].names == ("y",)
+    (tmp_path / "my scan.obj").touch()
+    file.write_bytes("file age\r\nmy scan.obj 3\r\n".encode("utf-8-sig"))
+    found = read_surface_values(tmp_path)
+    assert {name: (t.names, t.values.tolist()) for name, t in found.items()} == {"my scan.obj": (("age",), [3.0])}
     for text, problem in (
         ("a.obj 1\nb.obj 1 2\n", "b.obj has 2 numbers where 1"),
         ("a.obj one\n", "a.obj is no list of numbers"),

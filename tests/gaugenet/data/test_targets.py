@@ -125,6 +125,14 @@ def test_refusals(tmp_path):
     ):
         with pytest.raises(DatasetError, match=problem):
             read_targets(tmp_path / "a.npz", **options)
+    np.savez(tmp_path / "b.npz", v=VERTICES, f=FACES)
+    for values, kind in ((PRESSURE * 1j, "complex128"), (np.array(list("abcd")), "<U1")):
+        np.save(tmp_path / "b.y.npy", values)
+        with pytest.raises(DatasetError, match=f"b.y.npy: 'y' is of type {kind}; store real numbers"):
+            read_targets(tmp_path / "b.npz")
+        np.savez(tmp_path / "c.npz", v=VERTICES, f=FACES, y=values)
+        with pytest.raises(DatasetError, match=f"c.npz: 'y' is of type {kind}; store real numbers"):
+            read_targets(tmp_path / "c.npz")
 
 
 def test_a_folder_becomes_samples(tmp_path):
