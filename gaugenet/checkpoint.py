@@ -124,6 +124,8 @@ class ResumeState:
     """Weights of the best validation, where the run looks for them; else empty."""
     processes: int = 1
     """That train together."""
+    data: dict[str, str] = field(default_factory=dict)
+    """What it learns from, `SurfaceData.digests`; empty in files from before this was kept."""
     seconds: float = 0.0
     epoch_seconds: float = 0.0
     """Of those steps."""
@@ -137,6 +139,7 @@ class ResumeState:
         meta = {name: getattr(self, name) for name in _PLAIN_STATE} | {
             "kind": "resume",
             "optimizer": plain,
+            "data": self.data,
             "validations": dataclasses.asdict(self.validations),
             "config": self.config.tables(),
         }
@@ -160,6 +163,7 @@ class ResumeState:
             config=Config.from_tables(meta["config"], source=str(path)),
             validations=Validations(**meta["validations"]),
             best=groups["best"],
+            data=meta.get("data", {}),
             **{name: meta[name] for name in _PLAIN_STATE} | {"totals": (loss, right, counted)},
         )
 

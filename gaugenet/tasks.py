@@ -218,7 +218,7 @@ class NumberTask:
         the mean square length for vectors, over all vertices (or surfaces). Quantities that do not vary have scale 1.
 
         Raises:
-            ValueError: no surface has numbers.
+            ValueError: no surface has numbers, or they are too large, or vary too little, for float32.
         """
         from gaugenet.data.quantities import SurfaceTargets
 
@@ -244,7 +244,19 @@ class NumberTask:
             scale[columns] = size if size > tiny else 1.0
             if k < a:
                 offset[columns] = float(mean[k])
+            middle = abs(float(mean[k])) if k < a else 0.0
+            _check_range(self.quantities.names[k], middle, size, size > tiny)
         return offset, scale
+
+
+def _check_range(name: str, middle: float, size: float, varies: bool) -> None:
+    """Networks compute in float32: squares of numbers must not overflow, and differences must not drown in rounding."""
+    if max(middle, size) > 1e15 or (varies and size < 1e-15):
+        raise ValueError(f"{name} is of the size {max(middle, size):.1g}; give it in another unit, with numbers near 1")
+    if varies and middle > 1e5 * size:
+        raise ValueError(
+            f"{name} varies by {size:.2g} around {middle:.6g}, which float32 hardly tells apart; subtract its mean"
+        )
 
 
 _SMOOTH = 1e-3

@@ -70,7 +70,7 @@ def _conclude(folder: Path, summaries: dict[int, dict[str, Any]]) -> None:
     console.print()
     tests = {seed: summary["test"] for seed, summary in summaries.items()}
     if any(test is None for test in tests.values()):
-        say("seeds", "there is no test/ folder, so there is nothing to compare")
+        say("seeds", "there are no test surfaces, so there is nothing to compare")
         return
     scores = _ERRORS if all("error" in test for test in tests.values()) else _SCORES
     spreads: dict[str, Spread] = {name: spread_of([test[name] for test in tests.values()]) for name in scores}

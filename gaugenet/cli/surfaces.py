@@ -102,6 +102,8 @@ def prepared_data(config: DataConfig, group: str, augment: AugmentConfig | None 
     ).set_aside(config.validation, config.seed)
     if config.validation:
         say("validation", f"{len(data.validation)} of {len(samples['train'])} training surfaces are set aside")
+    for sentence in data.notices():
+        say("classes", sentence)
     return data
 
 

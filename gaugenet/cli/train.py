@@ -213,7 +213,7 @@ def _write_pictures(config: Config, result: TrainResult, data: SurfaceData, fold
 def _summary(config: Config, data: SurfaceData, result: TrainResult, pictures: Sequence[Path]) -> None:
     console.print()
     if result.test is None:
-        say("test", "there is no test/ folder, so the check below is on the training surfaces")
+        say("test", "there are no test surfaces, so the check below is on the training surfaces")
     else:
         say("test", result.test)
     gauge = result.gauge

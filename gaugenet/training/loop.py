@@ -20,7 +20,7 @@ from gaugenet.training.device import device_of, use_threads
 from gaugenet.training.network import build_model
 from gaugenet.training.order import number_of, rounds_of_step, seed_all, steps_per_epoch
 from gaugenet.training.records import EpochRecord, Progress, Silent, TrainResult
-from gaugenet.training.resume import check_same_run, check_same_world
+from gaugenet.training.resume import check_same_data, check_same_run, check_same_world
 from gaugenet.training.schedule import learning_rate
 from gaugenet.training.step import Stepper, Totals
 from gaugenet.training.surfaces import SurfaceData
@@ -71,8 +71,7 @@ class _Run:
         self.config, self.data, self.folder, self.world = config, data, folder, world
         self.progress = progress if world.is_first else Silent()
         use_threads(t, data.described)
-        if not any(data.task.counted(s) for s in data.described):
-            raise ValueError("nothing on the training surfaces has a label or number to learn; check their files")
+        data.check()
         check_validation(t, len(data.validation))
         if t.tensorboard:
             check_tensorboard()
@@ -88,6 +87,7 @@ class _Run:
         self.validations, self.best = Validations(), dict[str, Tensor]()
         self.events: Events | None = None
         self.began, self.spent, self.epoch_spent = time.perf_counter(), 0.0, 0.0
+        self.digests = data.digests()
         if resume is not None:
             self._take_up(resume)
         self.stepper = Stepper(self.model, self.optimizer, t, world, data.task)
@@ -97,6 +97,7 @@ class _Run:
     def _take_up(self, state: ResumeState) -> None:
         check_same_run(self.config, state.config)
         check_same_world(self.world, state)
+        check_same_data(self.digests, state.data)
         restore_weights(self.model, state.weights)
         self.optimizer.load_state_dict(state.optimizer)
         self.epoch, self.done, self.totals = state.epoch, state.done, Totals(*state.totals)
@@ -229,6 +230,7 @@ class _Run:
             validations=self.validations,
             best=self.best,
             processes=self.world.size,
+            data=self.digests,
             seconds=self._seconds,
             epoch_seconds=epoch_seconds,
         )

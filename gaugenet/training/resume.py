@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gaugenet.checkpoint import ResumeState
 from gaugenet.config import Config
 from gaugenet.world import World
@@ -41,3 +43,15 @@ def check_same_world(world: World, state: ResumeState) -> None:
             f"the run to resume was trained by {state.processes} processes and now there are {world.size}: start as "
             f"many as before (torchrun --nproc-per-node), or start a new run"
         )
+
+
+def check_same_data(now: Mapping[str, str], before: Mapping[str, str]) -> None:
+    """Raise a ValueError that names the first surface that is gone, new or changed (`SurfaceData.digests`)."""
+    if not before:  # files from before they were kept
+        return
+    for name in (*before, *now):
+        if now.get(name) != before.get(name):
+            what = "is gone" if name not in now else "is new" if name not in before else "has changed"
+            raise ValueError(
+                f"{name} {what} since the run to resume began: give it the same surfaces, or start a new run"
+            )

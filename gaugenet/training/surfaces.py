@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from gaugenet.data.background import PendingSurfaces
@@ -60,7 +62,49 @@ class SurfaceData:
     @property
     def described(self) -> Sequence[SurfaceSample | LabelledMesh]:
         """The training surfaces as far as they are known without geometry: meshes and labels."""
-        return self.train.surfaces if isinstance(self.train, PendingSurfaces) else self.train
+        return _described(self.train)
+
+    def check(self) -> None:
+        """Raise a ValueError where nothing is known that could be learned, validated on or tested on."""
+        where = {"training": self.train, "validation": self.validation, "test": self.test}
+        for name, part in where.items():
+            if (part or name == "training") and not any(self.task.counted(s) for s in _described(part)):
+                raise ValueError(
+                    f"nothing on the {name} surfaces has a label or number to learn; check their files"
+                    + (", or leave these surfaces out" if name != "training" else "")
+                )
+
+    def notices(self) -> list[str]:
+        """Sentences about classes that cannot be learned from these surfaces."""
+        if self.quantities is not None:
+            return []
+        learned, others = (
+            {int(c) for part in parts for s in _described(part) for c in np.unique(np.asarray(s.labels)) if c >= 0}
+            for parts in ((self.train,), (self.validation, self.test))
+        )
+        found = []
+        if lost := sorted(others - learned):
+            names = ", ".join(self.class_names[c] for c in lost)
+            found.append(f"{names}: on no training surface, only on others, so it cannot be learned")
+        if len(learned) == 1:
+            only = self.class_names[min(learned)]
+            found.append(f"{only} is the only one on the training surfaces: nothing is learned")
+        return found
+
+    def digests(self) -> dict[str, str]:
+        """A short hash of each surface to train or validate on, and of the classes: what a resumed run must find again.
+
+        Test surfaces may change meanwhile: no weight depends on them.
+        """
+        found = {"classes": _digest(repr((self.class_names, self.label_values, self.quantities)).encode())}
+        for name, part in (("train", self.train), ("val", self.validation)):
+            for surface in _described(part):
+                mesh, targets = surface.mesh, surface.targets
+                arrays = [mesh.faces, mesh.edge_lengths, mesh.vertices, np.asarray(surface.labels)]
+                arrays += [getattr(targets, field, None) for field in ("scalars", "vectors", "values")]
+                parts = [b"" if a is None else np.ascontiguousarray(a).tobytes() for a in arrays]
+                found[f"{name}/{surface.name}"] = _digest(b"|".join(parts))
+        return found
 
     @property
     def ready(self) -> list[SurfaceSample] | None:
@@ -87,6 +131,14 @@ class SurfaceData:
             train=_chosen(self.train, [i for i in range(n) if i not in chosen]),
             validation=_chosen(self.train, sorted(chosen)),
         )
+
+
+def _described(surfaces: Sequence[SurfaceSample]) -> Sequence[SurfaceSample | LabelledMesh]:
+    return surfaces.surfaces if isinstance(surfaces, PendingSurfaces) else surfaces
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _chosen(surfaces: Sequence[SurfaceSample], places: list[int]) -> Sequence[SurfaceSample]:

@@ -63,6 +63,7 @@ def test_a_state_comes_back_to_the_bit(tmp_path):
         validations=Validations(0.75, 1, 2, 4),
         best=best,
         processes=3,
+        data={"classes": "0f", "train/ann": "a1"},
         seconds=1.5,
         epoch_seconds=0.5,
     )

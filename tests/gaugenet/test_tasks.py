@@ -46,6 +46,20 @@ def test_scales_are_means_and_sizes_of_the_training_surfaces(sample):
         TASK.scales([sample.replace(targets=None)])
 
 
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda p: 1e30 * p, "p is of the size .*e.30; give it in another unit"),
+        (lambda p: 1e-30 * p, "p is of the size .*e-30; give it in another unit"),
+        (lambda p: p + 1e8 * (p.max() - p.min()), "which float32 hardly tells apart; subtract its mean"),
+    ],
+)
+def test_numbers_that_float32_cannot_hold_are_refused(sample, change, problem):
+    p, v = sample.targets.scalars, sample.targets.vectors
+    with pytest.raises(ValueError, match=problem):
+        TASK.scales([sample.replace(targets=VertexTargets(change(p), v, ("p",), ("v",)))])
+
+
 def test_the_loss_of_numbers_is_in_units_of_their_size(sample):
     network, truth = scaled(TASK, [sample]), TASK.truth(sample)
     output = truth + torch.tensor([3.0, 0.0, 2.0, -1.0])

@@ -73,6 +73,14 @@ def test_a_killed_run_goes_on_to_the_same_bits(data, tmp_path, config):
     assert [record["test_accuracy"] is not None for record in logs[0]] == [False, True, False, True]
 
 
+def test_a_run_does_not_go_on_with_other_surfaces(data, tmp_path, config):
+    with pytest.raises(KeyboardInterrupt):
+        train(config, data, tmp_path, Killed(after=1))
+    state = ResumeState.load(tmp_path / "resume.safetensors")
+    with pytest.raises(ValueError, match="train/bump 0 is gone since the run to resume began"):
+        train(config, dataclasses.replace(data, train=data.train[1:]), tmp_path, resume=state)
+
+
 def test_a_run_killed_between_its_last_two_writes_is_completed(data, tmp_path, config):
     """The resumable state is that of the last epoch, the weights are still those of an epoch before."""
     with pytest.raises(KeyboardInterrupt):
