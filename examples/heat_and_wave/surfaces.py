@@ -1,10 +1,16 @@
-"""Surfaces of the example: generated, irregular, of some hundred vertices; or the mesh files of a folder."""
+"""Surfaces of the example, generated or the mesh files of a folder, and the solutions of an equation on them."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
+import gaugenet as gn
+from gaugenet.data.advection import advect
 from gaugenet.data.articulated import creature_mesh
+from gaugenet.data.dynamics import simulate
 from gaugenet.meshes.grids import hull_faces, sphere_points
 from gaugenet.meshes.io import load_mesh
 from gaugenet.meshes.mesh import TriangleMesh
@@ -13,6 +19,59 @@ from gaugenet.meshes.shapes import torus
 
 N_TEST = 2
 """The last surfaces are those of the test-mesh split."""
+SAMPLES, STEPS = 5, 200
+"""Solutions on each surface, and their steps."""
+
+
+@dataclass(frozen=True)
+class Equation:
+    """What an emulator is told, and what it need not learn."""
+
+    order: int
+    """In time: see `Emulator`."""
+    history: int
+    """Frames that it sees."""
+    static: str
+    """Field type of what does not change in time, in SO(2)."""
+    tau: float
+    """dt / A for heat, dt² / A for waves, A the mean vertex area; the way of a mean step over √A for advection."""
+    signed: bool
+
+
+EQUATIONS = {
+    # 1e-5 and (3e-3)² over the mean vertex area of 3.7e-3 of the sphere of the published data
+    "heat": Equation(1, 5, "1x0", 0.0027, False),
+    "wave": Equation(2, 5, "1x0", 0.0024, True),
+    # the next frame is a function of the last one and the field: more frames would let a network continue each vertex
+    # in time without knowing where anything goes
+    "advection": Equation(1, 1, "2x0 + 1x1", 0.3, True),
+}
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A surface, solutions on it and what does not change in time."""
+
+    mesh: TriangleMesh
+    geometry: gn.MeshGeometry
+    u: Tensor
+    """[samples, V, STEPS + 1, 1]"""
+    static: Tensor
+    """[V, 1] the logarithm of the relative area; for advection [V, 4] the size and the two components of v as well."""
+
+
+def prepare(mesh: TriangleMesh, equation: str, tau: float, neighbors: int, seed: int) -> Surface:
+    """Solves the equation from random initial values; of advection the field is random as well."""
+    geometry = gn.compute_geometry(mesh, gn.Nearest(neighbors))
+    static = [torch.log(geometry.area / geometry.area.mean())[:, None]]
+    if equation == "advection":
+        carried = advect(mesh, samples=SAMPLES, steps=STEPS, courant=tau, seed=seed)
+        solved, v = carried.u, torch.from_numpy(carried.velocity).to(geometry.area)
+        static += [v.norm(dim=1, keepdim=True), gn.tangent_coefficients(v[:, None], geometry)[0][:, 0]]
+    else:
+        solved = simulate(mesh, equation, samples=SAMPLES, steps=STEPS, tau=tau, seed=seed).u
+    u = torch.from_numpy(solved).transpose(1, 2)[..., None].contiguous()
+    return Surface(mesh, geometry, u, torch.cat(static, 1))
 
 
 def generated_surfaces(n_vertices: int = 500) -> list[TriangleMesh]:

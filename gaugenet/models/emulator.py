@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.geometry import MeshGeometry
-from gaugenet.models.backbones import hidden_type
+from gaugenet.models.backbones import check_positive, hidden_type
 from gaugenet.nn.block import ResidualBlock
 from gaugenet.nn.self_interaction import SelfInteraction
 
@@ -21,19 +21,22 @@ class Emulator(nn.Module):
         u[t + 1] = E(u[t], u[t - 1]) + s · N(u[t - h + 1] / a, ..., u[t] / a, c)
 
     N is a residual network of gauge-equivariant convolutions without normalisation, so that small fields stay small;
-    c are scalars of the surface that do not change in time. E says what the network need not learn (`order`): 0,
+    c are fields on the surface that do not change in time. E says what the network need not learn (`order`): 0,
     nothing; 1, u[t], so that N is a rate of change as in an explicit scheme; 2, 2 u[t] - u[t - 1], so that N is an
     acceleration. a and s are fixed numbers, the sizes of states and of corrections (`set_scales`).
 
     Args:
         state: field type of u, e.g. ``"SO(2): 1x0"`` for temperature, ``"SO(2): 1x0 + 1x1"`` with a velocity.
         history: h, at least 1, and at least `order`.
-        n_static: number of scalars c.
+        static: field type of c, e.g. ``"SO(2): 1x0 + 1x1"`` for an area and a wind; None for no such fields.
         order: 0, 1 or 2.
+        hidden: field type between the layers, instead of what width and max_frequency say: for example
+            ``"SO(2): 34x0 + 8x1"``, most of it scalars, where directions matter less than in most equations.
         width, max_frequency, blocks, n_radial, max_harmonic, nonlinearity, n_samples, seed: see `SegmentationNetwork`.
 
     Raises:
-        ValueError: a number is out of its range, or the non-linearity is not known.
+        ValueError: a number is out of its range, the field types are of several groups, or the non-linearity is not
+            known.
     """
 
     def __init__(
@@ -41,8 +44,9 @@ class Emulator(nn.Module):
         state: FieldType | str,
         *,
         history: int = 2,
-        n_static: int = 0,
+        static: FieldType | str | None = None,
         order: int = 1,
+        hidden: FieldType | str | None = None,
         width: int = 12,
         max_frequency: int = 2,
         blocks: int = 3,
@@ -57,15 +61,20 @@ class Emulator(nn.Module):
             raise ValueError(f"order must be 0, 1 or 2, not {order}")
         if history < max(1, order):
             raise ValueError(f"history must be at least 1, and at least the order {order}; got {history}")
-        if n_static < 0 or width < 1 or blocks < 1:
-            raise ValueError(f"n_static, width, blocks: expected at least 0, 1, 1; got {n_static}, {width}, {blocks}")
+        check_positive(width=width, blocks=blocks)
         self.state = FieldType.parse(state)
-        self.history, self.n_static, self.order = history, n_static, order
+        self.static = None if static is None else FieldType.parse(static)
+        self.history, self.order = history, order
         generator = None if seed is None else torch.Generator().manual_seed(seed)
-        frames = [(term.representation, term.multiplicity) for term in self.state.terms] * history
-        static = [("0", n_static)] if n_static else []
-        self.in_type = FieldType(self.group, [*frames, *static])
-        self.hidden_type = hidden_type(self.group, width, max_frequency, nonlinearity)
+        self.hidden_type = (
+            hidden_type(self.group, width, max_frequency, nonlinearity) if hidden is None else FieldType.parse(hidden)
+        )
+        for kind in (self.static, self.hidden_type):
+            if kind is not None and kind.group != self.group:
+                raise ValueError(f"all field types must have one structure group: got {self.state} and {kind}")
+        fixed = () if self.static is None else self.static.terms
+        terms = [*self.state.terms * history, *fixed]
+        self.in_type = FieldType(self.group, [(term.representation, term.multiplicity) for term in terms])
         self.embed = SelfInteraction(self.in_type, self.hidden_type, generator=generator)
         self.blocks = nn.ModuleList(
             ResidualBlock(
@@ -114,7 +123,7 @@ class Emulator(nn.Module):
         Args:
             frames: [V, history, state.dim], the newest last, in the frames of the vertices.
             geometry: of V vertices, in any gauge that the group admits.
-            static: [V, n_static] scalars.
+            static: [V, dim of their type] fields that do not change in time, in the frames of the vertices.
 
         Returns:
             [V, state.dim].
@@ -124,10 +133,10 @@ class Emulator(nn.Module):
         """
         if frames.ndim != 3 or frames.shape[1:] != (self.history, self.state.dim):
             raise ValueError(f"expected frames [V, {self.history}, {self.state.dim}], got {list(frames.shape)}")
-        if (0 if static is None else static.shape[1]) != self.n_static:
-            raise ValueError(
-                f"expected static [V, {self.n_static}], got {None if static is None else list(static.shape)}"
-            )
+        expected = None if self.static is None else self.static.dim
+        if (None if static is None else static.shape[1]) != expected:
+            given = None if static is None else list(static.shape)
+            raise ValueError(f"expected static {None if expected is None else f'[V, {expected}]'}, got {given}")
         x = frames.flatten(1) / self.state_scale
         x = self.embed(x if static is None else torch.cat([x, static], 1))
         for block in self.blocks:
@@ -147,7 +156,7 @@ class Emulator(nn.Module):
         return torch.stack(found, 1)
 
     def extra_repr(self) -> str:
-        static = f", {self.n_static} static scalars" if self.n_static else ""
+        static = "" if self.static is None else f" + ({self.static}) that stays"
         return f"{self.history} x ({self.state}){static} → {self.state}, order {self.order}"
 
 

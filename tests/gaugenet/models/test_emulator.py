@@ -14,14 +14,15 @@ OPTIONS = {"width": 2, "max_frequency": 1, "blocks": 2}
 def step(model: Emulator):
     """The emulator as a module of fields [V, history * dim + static]."""
     n = model.history * model.state.dim
-    return lambda x, g: model(x[:, :n].unflatten(1, (model.history, -1)), g, x[:, n:] if model.n_static else None)
+    return lambda x, g: model(x[:, :n].unflatten(1, (model.history, -1)), g, x[:, n:] if model.static else None)
 
 
 @pytest.mark.parametrize(("name", "group"), [("sphere", "SO(2)"), ("klein", "O(2)")])
 @pytest.mark.parametrize(("state", "order"), [("1x0", 1), ("1x0 + 1x1", 2), ("2x1", 0)])
 def test_steps_are_equivariant(name, group, state, order, hierarchies):
     geometry = finest(hierarchies[name])
-    model = Emulator(f"{group}: {state}", history=2, n_static=1, order=order, **OPTIONS).double()
+    static = f"{group}: 1x0 + 1x1"
+    model = Emulator(f"{group}: {state}", history=2, static=static, order=order, **OPTIONS).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for p in model.parameters():
@@ -68,7 +69,7 @@ def test_scales_are_those_of_states_and_corrections():
 
 def test_rollout_feeds_predictions_back(hierarchies):
     geometry = finest(hierarchies["klein"])
-    model = Emulator("O(2): 1x0", history=3, n_static=1, **OPTIONS).double()
+    model = Emulator("O(2): 1x0", history=3, static="O(2): 1x0", **OPTIONS).double()
     frames, static = torch.randn(216, 3, 1, dtype=torch.float64), torch.randn(216, 1, dtype=torch.float64)
     with torch.no_grad():
         first, second = model.rollout(frames, geometry, 2, static).unbind(1)
@@ -79,7 +80,7 @@ def test_rollout_feeds_predictions_back(hierarchies):
 
 def test_errors_say_what_was_expected(random_geometry):
     geometry = random_geometry()
-    model = Emulator("SO(2): 1x0", n_static=1, **OPTIONS).double()
+    model = Emulator("SO(2): 1x0", static="SO(2): 1x0", **OPTIONS).double()
     with pytest.raises(ValueError, match=r"expected frames \[V, 2, 1\], got \[24, 1, 1\]"):
         model(torch.zeros(24, 1, 1, dtype=torch.float64), geometry)
     with pytest.raises(ValueError, match=r"expected static \[V, 1\], got None"):
@@ -88,5 +89,17 @@ def test_errors_say_what_was_expected(random_geometry):
         Emulator("SO(2): 1x0", order=3)
     with pytest.raises(ValueError, match="at least the order 2; got 1"):
         Emulator("SO(2): 1x0", order=2, history=1)
-    with pytest.raises(ValueError, match="width, blocks"):
+    with pytest.raises(ValueError, match="expected static None, got"):
+        Emulator("SO(2): 1x0", history=1, **OPTIONS)(torch.zeros(24, 1, 1), geometry, torch.zeros(24, 1))
+    with pytest.raises(ValueError, match="width must be at least 1"):
         Emulator(FieldType.parse("SO(2): 1x0"), width=0)
+    for option in ("static", "hidden"):
+        with pytest.raises(ValueError, match="one structure group"):
+            Emulator("SO(2): 1x0", **{option: "O(2): 1x0"})
+
+
+def test_the_hidden_fields_are_chosen(random_geometry):
+    geometry = random_geometry()
+    model = Emulator("SO(2): 1x0", history=1, hidden="SO(2): 5x0 + 2x1", blocks=1).double()
+    assert str(model.blocks[0].conv.in_type) == str(model.hidden_type) == "SO(2): 5x0 + 2x1"
+    assert audit(step(model), model.in_type, model.state, geometry, trials=2).passed
