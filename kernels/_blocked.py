@@ -156,6 +156,7 @@ def _outer(
     wide: int,
     sums: Real,
     order: Int32,
+    row_ptr: Int32,
     grad: Real,
     c_out: int,
     products: Int64,
@@ -163,14 +164,21 @@ def _outer(
     gathered: Real,
     weight_grad: Real,
 ) -> None:
-    """weight_grad += sumsᵀ grad of the n rows visited from the p0-th on, in the packed layout; for p0 = start, =."""
+    """weight_grad += sumsᵀ grad of the n rows visited from the p0-th on, in the packed layout; for p0 = start, =.
+
+    What stands in `grad` at a row without edges is not read: it may be no number, which 0 does not make one.
+    """
     one = grad.dtype.type(1)
     for r in range(gather.shape[0]):
         q, column, width, g, g2 = gather[r]
         at = chunk * products[q, 4] + column
         for p in range(n):
-            row = row_at(order, p0 + p) * c_out
-            if g2 < 0:
+            i = row_at(order, p0 + p)
+            row = i * c_out
+            if row_ptr[i] == row_ptr[i + 1]:
+                to = at + p * products[q, 3]
+                gathered[to : to + width] = 0
+            elif g2 < 0:
                 scale(width, grad, row + g, gathered, at + p * products[q, 3], one)
             else:
                 mix(width, grad, row + g, row + g2, gathered, at + p * products[q, 3], one, one)
@@ -293,7 +301,23 @@ def _take_ranges(
             if out.shape[0] > 0:
                 _contract(p0, n, chunk, lanes, wide, sums, weight, products, scatter, columns, order, out, c_out)
             if partial.shape[0] > 0:
-                _outer(start, p0, n, chunk, lanes, wide, sums, order, grad, c_out, products, gather, gathered, partial)
+                _outer(
+                    start,
+                    p0,
+                    n,
+                    chunk,
+                    lanes,
+                    wide,
+                    sums,
+                    order,
+                    row_ptr,
+                    grad,
+                    c_out,
+                    products,
+                    gather,
+                    gathered,
+                    partial,
+                )
         taken = claim(claimed, 1)
 
 

@@ -17,6 +17,7 @@ order that the edges carry, so that neighbours share cache lines; sums over targ
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ Blocks = Sequence[TransportBlock]
 
 def conv(x: Tensor, weight: Tensor, edges: EdgeArrays, in_blocks: Blocks, out_blocks: Blocks) -> Tensor:
     """`gaugenet.kernels._reference.conv`, to rounding."""
+    edges = _contiguous(edges)
     plan, n_scalars = _plan(edges, in_blocks, out_blocks), edges.scalars.shape[1]
     fused = _fused(x, edges, plan, gradient=False)
     if fused is None:
@@ -44,6 +46,7 @@ def conv(x: Tensor, weight: Tensor, edges: EdgeArrays, in_blocks: Blocks, out_bl
 
 def weight_grad(x: Tensor, grad: Tensor, edges: EdgeArrays, in_blocks: Blocks, out_blocks: Blocks) -> Tensor:
     """`gaugenet.kernels._reference.weight_grad`, to rounding; the sums are aggregated again."""
+    edges = _contiguous(edges)
     plan, n_scalars = _plan(edges, in_blocks, out_blocks), edges.scalars.shape[1]
     fused = _fused(x, edges, plan, gradient=True)
     if fused is None:
@@ -70,8 +73,16 @@ def backward(
     if apart or _fused(grad, reverse, reverse_plan, gradient=False) or _fused(x, edges, forward_plan, gradient=True):
         to_x = conv(grad, weight.mT, reverse, out_blocks, in_blocks)
         return to_x, weight_grad(x, grad, edges, in_blocks, out_blocks)
-    to_x, transposed = _run(grad, weight.mT, x, reverse, out_blocks, in_blocks)
+    to_x, transposed = _run(grad, weight.mT, x, _contiguous(reverse), out_blocks, in_blocks)
     return to_x, transposed.mT.contiguous()
+
+
+def _contiguous(edges: EdgeArrays) -> EdgeArrays:
+    """The kernels are told where arrays begin, not how they are strided."""
+    arrays: dict[str, Any] = {
+        name: value.contiguous() for name, value in edges._asdict().items() if isinstance(value, Tensor)
+    }
+    return edges._replace(**arrays)
 
 
 def _fused(x: Tensor, edges: EdgeArrays, plan: ContractionPlan, *, gradient: bool) -> _triton_fused.FusedConfig | None:
@@ -109,13 +120,24 @@ def _run(
         if packed is not None:
             _contract(out[start:stop], chunk, packed, plan, n_scalars, table.offsets)
         if grad is not None:
-            here = grad[start:stop] if edges.order is None else grad.index_select(0, edges.order[start:stop])
-            _add_outer(total, chunk, here.to(dtype), plan, n_scalars, table.offsets)
+            _add_outer(
+                total, chunk, _of_rows_with_edges(grad, edges, start, stop).to(dtype), plan, n_scalars, table.offsets
+            )
     if edges.order is not None and weight is not None:
         visited, out = out, _empty(tuple(out.shape), x)
         out.index_copy_(0, edges.order.long(), visited)
     to_weight = table.unpack(total).to(x.dtype) if grad is not None else total.to(x.dtype)
     return out, to_weight.view(n_scalars, plan.c_out, plan.c_in) if grad is not None else to_weight
+
+
+def _of_rows_with_edges(grad: Tensor, edges: EdgeArrays, start: int, stop: int) -> Tensor:
+    """The gradient at the targets from `start` to `stop` in the order of visiting; 0 at those without edges, where it
+    may be no number, which sums of 0 do not make one."""
+    empty = edges.row_ptr[1:] == edges.row_ptr[:-1]
+    if edges.order is None:
+        return grad[start:stop].masked_fill(empty[start:stop, None], 0)
+    rows = edges.order[start:stop]
+    return grad.index_select(0, rows).masked_fill_(empty.index_select(0, rows)[:, None], 0)
 
 
 def _contract(
@@ -171,7 +193,7 @@ def _aggregate(
             edges.row_ptr,
             edges.source,
             edges.edge,
-            edges.scalars.contiguous(),
+            edges.scalars,
             edges.pre,
             edges.pre_flip,
             edges.post,

@@ -304,7 +304,7 @@ def _arguments(
         "row_ptr": edges.row_ptr,
         "source_ptr": edges.source,
         "edge_ptr": edges.edge,
-        "scalars_ptr": edges.scalars.contiguous(),
+        "scalars_ptr": edges.scalars,
         "pre_ptr": edges.pre,
         "pre_flip_ptr": edges.pre_flip,
         "post_ptr": edges.post,

@@ -214,12 +214,13 @@ def fused_weight_grad(
             BLOCK_C,
             BLOCK_B,
         )
+        used = alive & (degree > 0)  # without edges the gradient may be no number, which sums of 0 do not make one
         grad_row = grad_ptr + p.to(tl.int64)[:, None] * tl.multiple_of(c_out, ALIGN_N)
         added = ()
         for i in tl.static_range(len(PIECES) // 3):
             _start, _stride, width, out = _piece(pieces_ptr, i, ALIGN_N)
             n = tl.arange(0, PIECES[3 * i + 2])
-            known = alive[:, None] & (n < width)[None, :]
+            known = used[:, None] & (n < width)[None, :]
             grad = tl.load(grad_row + out + n[None, :], mask=known, other=0).to(tl.float32)
             for j in tl.static_range(PIECES[3 * i + 1] * BLOCK_B):
                 for half in tl.static_range(2):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numbers
+
 import torch
 from torch import Tensor
 
@@ -26,6 +28,8 @@ def check_csr(row_ptr: Tensor, source: Tensor, n_source: int) -> None:
     Raises:
         ValueError: `row_ptr` does not start at 0, decreases or does not end at E, or a source is out of range.
     """
+    if not isinstance(n_source, numbers.Integral) or n_source < 0:
+        raise ValueError(f"n_source: expected the number of sources, an integer of at least 0, got {n_source!r}")
     if row_ptr.dim() != 1 or row_ptr.shape[0] < 1 or source.dim() != 1:
         raise ValueError(
             f"expected row_ptr [T + 1] and source [E], got shapes {tuple(row_ptr.shape)} and {tuple(source.shape)}"

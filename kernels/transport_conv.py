@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gaugenet.kernels import _ops
+from gaugenet.kernels._dense import check_dense, check_one_device, check_real
 from gaugenet.kernels._reference import TransportBlock
 from gaugenet.kernels.csr import check_csr, check_permutation, reverse_csr
 from gaugenet.kernels.dispatch import explain
@@ -86,6 +87,12 @@ class ConvEdges:
             ValueError: shapes, dtypes or devices do not fit, an index is out of range, a flip is not ±1, or an order is
                 not a permutation.
         """
+        given = {
+            **{"row_ptr": row_ptr, "source": source, "scalars": scalars, "alpha": alpha, "flip": flip, "beta": beta},
+            **{"post_flip": post_flip, "order": order, "reverse_order": reverse_order},
+        }
+        check_dense(**given)
+        check_one_device(**given)
         check_csr(row_ptr, source, n_source)
         n_edges = source.shape[0]
         if scalars.dim() != 2 or scalars.shape[0] != n_edges or scalars.dtype not in (torch.float32, torch.float64):
@@ -98,10 +105,8 @@ class ConvEdges:
                 raise ValueError(f"{name}: expected one value per edge [{n_edges}], got {tuple(value.shape)}")
             if value is not None and "flip" in name and not bool(((value == 1) | (value == -1)).all()):
                 raise ValueError(f"{name}: must hold +1 and -1 only")
-        given = (row_ptr, source, scalars, alpha, flip, beta, post_flip, order, reverse_order)
-        tensors = [t for t in given if t is not None]
-        if len({t.device for t in tensors}) != 1:
-            raise ValueError(f"all tensors must be on one device, got {sorted({str(t.device) for t in tensors})}")
+            if value is not None and (value.is_complex() or value.dtype == torch.bool):
+                raise ValueError(f"{name}: expected real numbers, got {value.dtype}")
         check_permutation(order, row_ptr.shape[0] - 1, "order")
         check_permutation(reverse_order, n_source, "reverse_order")
         row_ptr, source = row_ptr.to(torch.int32).contiguous(), source.to(torch.int32).contiguous()
@@ -175,6 +180,9 @@ def transport_conv(
             forced implementation cannot run.
     """
     flat_in, flat_out = _flatten(in_blocks, "in_blocks"), _flatten(out_blocks, "out_blocks")
+    check_dense(x=x, weight=weight)
+    if not isinstance(edges, ConvEdges):
+        raise ValueError(f"edges: expected ConvEdges, got {type(edges).__name__}; use ConvEdges.from_csr")
     if x.dtype in _HALF and weight.dtype == torch.float32:
         weight = weight.to(x.dtype)
     _check(x, weight, edges, flat_in, flat_out)
@@ -207,13 +215,15 @@ def _cos_sin(angle: Tensor | None, dtype: torch.dtype) -> Tensor | None:
 
 def _flatten(blocks: Sequence[tuple[int, int, int, int]], name: str) -> list[int]:
     flat: list[int] = []
-    for order, parity, dim, multiplicity in blocks:
-        if dim not in (1, 2) or parity not in (0, 1) or order < 0 or multiplicity < 0:
+    for block in blocks if isinstance(blocks, Sequence) else [blocks]:
+        numbers = tuple(block) if isinstance(block, Sequence) else (block,)
+        integers = len(numbers) == 4 and all(hasattr(n, "__index__") for n in numbers)
+        if not integers or numbers[2] not in (1, 2) or numbers[1] not in (0, 1) or min(numbers[0], numbers[3]) < 0:
             raise ValueError(
-                f"{name}: a block is (order >= 0, parity 0 or 1, dim 1 or 2, multiplicity >= 0), got "
-                f"{(order, parity, dim, multiplicity)}"
+                f"{name}: a block is four integers (order >= 0, parity 0 or 1, dim 1 or 2, multiplicity >= 0), got "
+                f"{numbers if len(numbers) > 1 else numbers[0]!r}"
             )
-        flat += (order, parity, dim, multiplicity)
+        flat += [int(n) for n in numbers]
     return flat
 
 
@@ -232,8 +242,9 @@ def _check(x: Tensor, weight: Tensor, edges: ConvEdges, flat_in: list[int], flat
             f"weight: expected [{b}, {c_out}, {c_in}] (scalars, columns of out_blocks, columns of in_blocks), "
             f"got {tuple(weight.shape)}"
         )
+    check_real("x", x)
     geometry = torch.float32 if x.dtype in _HALF else x.dtype
-    if not x.is_floating_point() or weight.dtype != x.dtype or edges.scalars.dtype != geometry:
+    if weight.dtype != x.dtype or edges.scalars.dtype != geometry:
         raise ValueError(
             f"x, weight and edges must agree in dtype (half precision x: float32 edges), got {x.dtype}, "
             f"{weight.dtype} and {edges.scalars.dtype}; use .to(dtype)"

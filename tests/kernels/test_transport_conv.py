@@ -77,7 +77,7 @@ def test_bad_edges(wrong, says):
         ({"weight": torch.ones(2, 1, 1).double()}, r"weight: expected \[1, 1, 1\]"),
         ({"weight": torch.ones(1, 1, 1)}, "must agree in dtype"),
         ({"x": torch.ones(3, 1), "weight": torch.ones(1, 1, 1)}, "must agree in dtype.*torch.float64; use .to"),
-        ({"x": torch.ones(3, 1).int(), "weight": torch.ones(1, 1, 1).int()}, "must agree in dtype"),
+        ({"x": torch.ones(3, 1).int(), "weight": torch.ones(1, 1, 1).int()}, "x: expected real numbers"),
         ({"x": torch.ones(3, 1, device="meta").double()}, "on one device"),
         ({"in_blocks": [(0, 0, 3, 1)]}, "in_blocks: a block is"),
         ({"out_blocks": [(0, 2, 1, 1)]}, "out_blocks: a block is"),
