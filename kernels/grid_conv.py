@@ -67,21 +67,30 @@ class _Taps(torch.autograd.Function):
         return grad_x, grad_w, None, None
 
 
-def taps_sum(x: Tensor, weight: Tensor, bias: Tensor | None, cells: Sequence[tuple[int, int]], size: int) -> Tensor:
-    """What `by_taps` computes plus a bias [C_out], without autograd. On a CPU block by block, so that the result stays
-    in the cache while all pixels of the kernel are added to it."""
+def taps_sum(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    cells: Sequence[tuple[int, int]],
+    size: int,
+    out: Tensor | None = None,
+) -> Tensor:
+    """What `by_taps` computes plus a bias [C_out], without autograd, into `out` if given, of any shape with as many
+    numbers. On a CPU block by block, so that the result stays in the cache while all pixels of the kernel are added."""
     height, width, n = x.shape[0] - size + 1, x.shape[1] - size + 1, x.shape[2]
-    out = x.new_empty(height, width * n, weight.shape[2])
+    if out is None:
+        out = x.new_empty(height, width, n, weight.shape[2])
+    sums = out.view(height, width * n, weight.shape[2])
     if bias is None:
-        out.zero_()
+        sums.zero_()
     else:
-        out.copy_(bias.expand_as(out))
+        sums.copy_(bias.expand_as(sums))
     rows_of, weights = x.flatten(1, 2), weight.unbind(0)
-    for rows, columns in _blocks(out, x.shape[3]):
-        block = out[rows, columns]
+    for rows, columns in _blocks(sums, x.shape[3]):
+        block = sums[rows, columns]
         for (a, b), w in zip(cells, weights):
             _add_product(block, _shifted(rows_of, a, b * n, rows, columns), w)
-    return out.view(height, width, n, -1)
+    return out
 
 
 def _add_product(out: Tensor, x: Tensor, w: Tensor) -> None:

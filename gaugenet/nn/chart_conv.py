@@ -10,9 +10,11 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.kernels.grid_conv import by_taps, direct, fourier
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
+from gaugenet.meshes.chart_corners import Corners, check_corners
 from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.nn.bias import InvariantBias
+from gaugenet.nn.chart_corners import add_corners
 from gaugenet.nn.chart_correlation import Between, correlated, has_transpose
 from gaugenet.nn.chart_padding import cropped, padded
 from gaugenet.nn.chart_transport import check_atlas
@@ -47,12 +49,16 @@ class ChartConv(nn.Module):
         executor: "taps", "direct" or "fourier" (`gaugenet.kernels.grid_conv`); the same result up to rounding. "auto":
             the Fourier transform for kernels of 5 × 5 pixels and more; for smaller ones taps, but direct on a CPU in
             bfloat16, and in float32 on the square lattice and for few channels.
+        corners: what stands where a pixel next to a corner of an icosahedron or a cube lacks a neighbour: "zero", as
+            beyond a border, or "mean", of the two neighbours beside that place (`gaugenet.meshes.chart_corners`), for
+            kernels of 3 × 3 pixels.
         std: standard deviation of the initial coefficients, which are pixels up to 0 and ±1 where all irreps have
             one dimension; by default such that the variance of independent features is kept.
         generator: for the initial coefficients.
 
     Raises:
-        ValueError: the field types disagree in their group, or it does not map the lattice to itself.
+        ValueError: the field types disagree in their group, it does not map the lattice to itself, or corners are to be
+            filled in a kernel of another size.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class ChartConv(nn.Module):
         bias: bool = True,
         values: bool = False,
         executor: Executor = "auto",
+        corners: Corners = "zero",
         std: float | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
@@ -72,7 +79,10 @@ class ChartConv(nn.Module):
         if executor not in ("auto", "taps", "direct", "fourier"):
             raise ValueError(f'expected executor "auto", "taps", "direct" or "fourier", got {executor!r}')
         self.in_type, self.out_type, self.size, self.lattice = in_type, out_type, size, lattice
-        self.values = values
+        check_corners(corners)
+        if corners != "zero" and size != 3:
+            raise ValueError(f"corners are filled for kernels of 3 × 3 pixels, not of {size} × {size}")
+        self.values, self.corners = values, corners
         self.executor = "fourier" if executor == "auto" and size >= 5 else executor
         index, places = taps(size, lattice)
         self.places = places
@@ -124,6 +134,12 @@ class ChartConv(nn.Module):
         if atlas.lattice != self.lattice:
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.in_type.group, atlas)
+        out = self._without_corners(x, atlas)
+        if self.corners == "zero":
+            return out
+        return add_corners(out, x, self._weight(), self._cells, atlas, self.in_type, self.values)
+
+    def _without_corners(self, x: Tensor, atlas: ChartAtlas) -> Tensor:
         constant = self._constant(x)
         executor = self._executor(x, atlas)
         if executor == "taps" and has_transpose(atlas, self.size // 2):
@@ -153,8 +169,9 @@ class ChartConv(nn.Module):
     def on_edges(self, x: Tensor, geometry: MeshGeometry) -> Tensor:
         """The same layer by the operator on meshes: [V, in_type.dim] → [V, out_type.dim], both coefficients.
 
-        The scalars of an edge say at which pixel of the kernel its source lies. For `chart_geometry` of an atlas, in
-        any gauge of the group; a cross-check of `forward`, not a fast way.
+        The scalars of an edge say at which pixel of the kernel its source lies, and how much of it the edge stands for,
+        as a part of the largest weight in its row. For `chart_geometry` of an atlas with the same corners, in any gauge
+        of the group; a cross-check of `forward`, not a fast way.
 
         Raises:
             ValueError: some source lies at no pixel of the kernel.
@@ -164,11 +181,14 @@ class ChartConv(nn.Module):
         distance, at = torch.cdist(place.double(), self.places.to(place.device)).min(1)
         if len(distance) and float(distance.max()) > 1e-3:
             raise ValueError("expected sources at the pixels of the kernel: use the chart_geometry of an atlas")
+        largest = geometry.weight.new_zeros(geometry.n_vertices)
+        largest.scatter_reduce_(0, geometry.target, geometry.weight, "amax")
+        share = geometry.weight / largest[geometry.target]
         edges = ConvEdges.from_csr(
             geometry.row_ptr,
             geometry.source,
             geometry.n_sources,
-            torch.nn.functional.one_hot(at, len(self.places)).to(x.dtype),
+            torch.nn.functional.one_hot(at, len(self.places)).to(x.dtype) * share.to(x.dtype)[:, None],
             alpha=geometry.phi if geometry.rotation_order != 1 else None,
             flip=geometry.flip if geometry.has_flips else None,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gaugenet.meshes.chart_corners import Corners
 from gaugenet.meshes.charts import Lattice
 from gaugenet.nn.chart_conv import ChartConv
 from gaugenet.nn.convolution import GaugeConv
@@ -12,7 +13,13 @@ from gaugenet.steerable.tap_basis import taps
 
 
 def chart_conv_of(
-    layer: GaugeConv, *, size: int = 3, lattice: Lattice = "square", radius: float | None = None, values: bool = False
+    layer: GaugeConv,
+    *,
+    size: int = 3,
+    lattice: Lattice = "square",
+    radius: float | None = None,
+    values: bool = False,
+    corners: Corners = "zero",
 ) -> ChartConv:
     """The `ChartConv` that computes on pixels what a `GaugeConv` computes on a mesh of these pixels:
 
@@ -36,12 +43,20 @@ def chart_conv_of(
         lattice: "square" or "hexagonal".
         radius: R, as above.
         values: whether the new layer takes values on the group instead of coefficients.
+        corners: of the new layer; with "mean" it agrees with the mesh layer on the `chart_geometry` of such corners at
+            all pixels.
 
     Raises:
         ValueError: the group is continuous or does not map the lattice to itself, or R does not fit the kernel.
     """
     made = ChartConv(
-        layer.in_type, layer.out_type, size=size, lattice=lattice, bias=layer.bias is not None, values=values
+        layer.in_type,
+        layer.out_type,
+        size=size,
+        lattice=lattice,
+        bias=layer.bias is not None,
+        values=values,
+        corners=corners,
     )
     parameter = layer.coefficients
     made = made.to(device=parameter.device, dtype=parameter.dtype)

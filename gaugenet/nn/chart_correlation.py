@@ -83,8 +83,9 @@ def _grid(x: Tensor, between: Between) -> Tensor:
 
 
 def _sum(grid: Tensor, weight: Tensor, bias: Tensor | None, between: Between) -> Tensor:
-    out = taps_sum(grid, weight, bias, between.cells, between.size)
-    out = out.view(between.atlas.n_pixels, -1, out.shape[3])
+    # no view of another tensor, so that what follows may write into it
+    out = grid.new_empty(between.atlas.n_pixels, grid.shape[2] // between.atlas.n_charts, weight.shape[2])
+    taps_sum(grid, weight, bias, between.cells, between.size, out)
     if between.atlas.cones:
         holes = between.atlas.remember(
             ("holes", out.device), lambda: torch.tensor(between.atlas.cones, device=out.device).long()

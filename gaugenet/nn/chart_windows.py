@@ -8,6 +8,7 @@ transpose written out: left to autograd, a window of seven costs ten times as mu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,16 +41,21 @@ def windows(
     atlas: ChartAtlas, chart: Ints, i: Ints, j: Ints, steps: Ints, field_type: FieldType, values: bool, x: Tensor
 ) -> Windows:
     """The pixels at (i, j) + steps [T, 2] of `chart` for targets [n], for features like x."""
+    pulls = [atlas.pull(chart, i + a, j + b) for a, b in steps]
+    return windows_of(atlas.n_pixels, pulls, field_type, values, x)
+
+
+def windows_of(n_pixels: int, pulls: Sequence[Pull], field_type: FieldType, values: bool, x: Tensor) -> Windows:
+    """The pixels that T pulls [n] find, for features like x."""
 
     def transport(pull: Pull) -> ChartTransport:
         return chart_transport(pull, field_type, values=values, dtype=x.dtype, device=x.device)
 
-    pulls = [atlas.pull(chart, i + a, j + b) for a, b in steps]
     # (R(a) F)⁻¹ = F R(−a) = R(−f a) F
-    back = [p._replace(source=torch.arange(len(i)), angle=-p.angle * p.flip) for p in pulls]
+    back = [p._replace(source=torch.arange(len(p.source)), angle=-p.angle * p.flip) for p in pulls]
     count = torch.from_numpy(np.sum([p.inside.numpy() for p in pulls], 0))
     return Windows(
-        atlas.n_pixels,
+        n_pixels,
         tuple(transport(p) for p in pulls),
         tuple(transport(p) for p in back),
         tuple(torch.nonzero(~p.inside).flatten().to(x.device) for p in pulls),

@@ -62,6 +62,14 @@ def test_second_derivatives(given):
         assert (one - exact).abs().max() <= 1e-11 * exact.abs().max()
 
 
+def test_the_result_may_be_written_into():
+    layer, x, bias, between = case(*CASES[1])
+    out = correlated(x, layer._weight(), bias, between).relu_()
+    (found,) = torch.autograd.grad(out.sum(), x)
+    (right,) = torch.autograd.grad(by_autograd(x, layer._square(), bias, between).relu().sum(), x)
+    assert (found - right).abs().max() < 1e-12
+
+
 def test_atlases_that_have_a_transpose():
     whole = [icosahedral_atlas(2), cube_atlas(4), mobius_strip(4, 5), klein_bottle(4, 5), flat_torus(4, 5)]
     for atlas in (*whole, cylinder(4, 5), flat_plane(4, 5)):
