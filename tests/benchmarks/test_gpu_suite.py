@@ -1,6 +1,8 @@
 """The GPU suite without a GPU: its own code, walked on the CPU implementation; and that it finds what is wrong."""
 
+import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +15,32 @@ from gaugenet.kernels._triton_fused import FusedConfig, groups
 
 SUITE = Path(__file__).with_name("gpu_suite.py")
 
-ABSENT = ("trimesh", "typer", "rich", "skimage", "matplotlib", "safetensors", "threadpoolctl", "libigl", "potpourri3d")
-"""What a machine with only torch, triton, numpy, scipy and numba does not have."""
+NEEDED = ("torch", "triton", "numpy", "scipy", "numba")
+"""All that a GPU machine has."""
+
+
+def absent() -> list[str]:
+    """Every module that is installed here and would not be where only those, and what they ask for, are."""
+    wanted, there = list(NEEDED), set()
+    while wanted:
+        name = wanted.pop()
+        if name in there:
+            continue
+        there.add(name)
+        try:
+            asked = importlib.metadata.requires(name) or []
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        names = [re.split(r"[\s<>=!~;\[(]", line)[0] for line in asked if "extra ==" not in line]
+        wanted += [re.sub(r"[-_.]+", "-", found).lower() for found in names]
+    owners = importlib.metadata.packages_distributions()
+    other = {
+        module
+        for module, found in owners.items()
+        if not there & {re.sub(r"[-_.]+", "-", name).lower() for name in found} and module.isidentifier()
+    }
+    return sorted(other - {"gaugenet"})
+
 
 BREAK = """
 from gaugenet.kernels import _cpu
@@ -28,7 +54,7 @@ _cpu.backward = lambda *a: (right_backward(*a)[0], right_backward(*a)[1] * 1.001
 def run_suite(*arguments: str, before: str = "") -> subprocess.CompletedProcess[str]:
     code = f"""
 import runpy, sys
-for name in {ABSENT}:
+for name in {absent()}:
     sys.modules[name] = None
 {before}
 sys.argv = [{str(SUITE)!r}, *{list(arguments)}]
@@ -44,6 +70,12 @@ def results(tmp_path_factory):
     done = run_suite("--dry-run", "--out", str(out))
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(out.read_text())
+
+
+def test_what_is_absent():
+    """Blocked in all runs of the suite here: what the package needs elsewhere and what tests need."""
+    assert {"trimesh", "typer", "rich", "safetensors", "pytest"} <= set(absent())
+    assert not {*NEEDED, "sympy", "llvmlite", "gaugenet"} & set(absent())
 
 
 def test_dry_run_walks_every_part(results):

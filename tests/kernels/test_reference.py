@@ -114,3 +114,18 @@ def test_edge_aligned_convolution_is_gauge_equivariant(sign, holds):
     expected = torch.einsum("pij,pj->pi", turn, before)
     relative = float((after - expected).abs().max() / expected.abs().max())
     assert relative < 1e-12 if holds else relative > 0.1
+
+
+def test_ten_runs_give_the_same_bits(case):
+    """With one and with two threads, enough edges for torch to share them."""
+    degrees = np.random.default_rng(0).integers(0, 9, size=3000).tolist()
+    problem = case("parities, odd widths", degrees, n_source=2500, dtype=torch.float32)
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        first = problem.all("reference")
+        for repeat in range(10):
+            torch.set_num_threads(1 + repeat % 2)
+            assert all(torch.equal(again, once) for again, once in zip(problem.all("reference"), first))
+    finally:
+        torch.set_num_threads(threads)

@@ -74,6 +74,20 @@ def test_degrees_and_scalars(case, degrees, n_scalars, error, tolerance):
 
 
 @runs
+@pytest.mark.parametrize(
+    ("form", "n_scalars", "degrees"),
+    [("apart", 17, (2, 0, 3)), ("apart", 17, (17, 14)), ("fused", 5, (2, 0, 3))],
+    ids=["by edge", "by product", "fused"],
+)
+def test_groups_of_several_scalars(case, error, tolerance, monkeypatch, form, n_scalars, degrees):
+    """More scalars than one program or round takes, by the number that it takes and some that are left over."""
+    monkeypatch.setenv("GAUGENET_TRITON_FORM", form)
+    arguments = {"degrees": degrees, "n_scalars": n_scalars, "geometry": ()}
+    problem, exact = case("wide", dtype=torch.float32, **arguments), case("wide", **arguments)
+    compare(problem, error, tolerance["float32"], exact)
+
+
+@runs
 def test_several_chunks(case, error, tolerance, monkeypatch):
     """Rows of the last chunk must not see what the one before left, nor a partial gradient be lost."""
     from gaugenet.kernels import _triton_config
@@ -147,6 +161,25 @@ def test_second_derivatives(case):
 
     inputs = (small.x.requires_grad_(), small.weight.requires_grad_())
     assert torch.autograd.gradgradcheck(run, inputs, fast_mode=True)
+
+
+@runs
+def test_second_derivatives_of_many_edges(case, error, tolerance, monkeypatch):
+    """The form that multiplies matrices, in both directions, against the definition in float64."""
+    monkeypatch.setenv("GAUGENET_TRITON_FORM", "apart")
+
+    def second(dtype, implementation):
+        problem = case("order 0 in two components", (14, 12), n_source=2, n_scalars=1, dtype=dtype)
+        generator = torch.Generator().manual_seed(0)
+        problem.in_blocks, problem.out_blocks = [(0, 1, 1, 1), (1, 0, 2, 1)], [(2, 0, 2, 1)]
+        problem.x = torch.randn(2, 3, generator=generator, dtype=torch.float64).to(dtype)
+        problem.weight = torch.randn(1, 2, 3, generator=generator, dtype=torch.float64).to(dtype)
+        x, weight = problem.to(DEVICE).x.requires_grad_(), problem.weight.requires_grad_()
+        (to_x,) = torch.autograd.grad((problem.run(implementation) ** 2).sum(), x, create_graph=True)
+        return torch.autograd.grad((to_x**2).sum(), (x, weight))
+
+    for found, right in zip(second(torch.float32, "triton"), second(torch.float64, "reference")):
+        assert error(found.cpu(), right.cpu()) < 4 * tolerance["float32"]
 
 
 @runs
