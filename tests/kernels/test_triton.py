@@ -111,14 +111,15 @@ def test_other_dtypes(case, name, error, tolerance):
 @pytest.mark.parametrize(
     ("mix", "arguments"),
     [
-        ("parities, odd widths", {"n_scalars": 2}),
-        ("SO(2), one vector wide", {"n_scalars": 3, "geometry": ("alpha", "beta")}),
+        ("parities, odd widths", {"n_scalars": 2, "n_source": 3}),
+        ("SO(2), one vector wide", {"n_scalars": 3, "geometry": ("alpha", "beta"), "n_source": 3}),
         ("parities, odd widths", {"n_scalars": 5, "geometry": ("alpha", "flip")}),
     ],
     ids=["all", "aligned", "harmonic"],
 )
 def test_many_edges_per_target(case, name, mix, arguments, error, tolerance):
-    """The form that multiplies matrices: rows shorter and longer than one block of edges, and an empty one."""
+    """The form that multiplies matrices, of few sources in both directions: rows shorter and longer than one block of
+    edges, and an empty one."""
     exact = case(mix, (35, 0, 1), **arguments)
     compare(case(mix, (35, 0, 1), dtype=getattr(torch, name), **arguments), error, tolerance[name], exact)
 
