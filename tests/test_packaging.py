@@ -1,5 +1,7 @@
 """The house: one import path, nothing heavy at import, every package in the wheel."""
 
+import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -67,3 +69,32 @@ def test_room_packages_hold_a_docstring_only():
         lines = [x for x in (ROOT / room / "__init__.py").read_text().splitlines() if x.strip()]
         assert len(lines) == 1
         assert lines[0].startswith('"""')
+
+
+PROJECT = {"skimage": "scikit-image", "sklearn": "scikit-learn", "torch_geometric": "torch-geometric"}
+COMES_WITH = {"llvmlite": "numba", "mpl_toolkits": "matplotlib", "triton": "torch"}
+"""Packages by the name under which they are imported; llvmlite is part of numba's interface, torch brings Triton."""
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of all modules that a file imports, wherever it does."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("rooms", [("gaugenet", "kernels", "meshes"), ("examples",)])
+def test_every_import_is_a_dependency_or_in_an_extra(rooms):
+    """Development tools (the extra test) do not count."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = [names for extra, names in project["optional-dependencies"].items() if extra != "test"]
+    declared = {re.match(r"[\w-]+", name)[0] for names in (project["dependencies"], *extras) for name in names}
+    for path in (path for room in rooms for path in (ROOT / room).rglob("*.py")):
+        beside = {p.stem for p in path.parent.glob("*.py")} if rooms == ("examples",) else set()
+        for name in imported(path) - beside - set(sys.stdlib_module_names) - {"gaugenet", "numpy", "torch"}:
+            name = COMES_WITH.get(name, name)
+            assert PROJECT.get(name, name) in declared, f"{path.relative_to(ROOT)} imports {name}"

@@ -45,11 +45,14 @@ def run(arguments: Sequence[str]) -> int:
         # the reader of a pipe went away (gaugenet inspect x | head); nothing is left to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (ValueError, OSError, ArithmeticError) as error:
-        if debug:
+    except (ValueError, OSError, ArithmeticError, ImportError) as error:
+        # a package that the user can install is said by us; a module that is not found is a fault of ours
+        if debug or isinstance(error, ModuleNotFoundError):
             raise
         return _fail(_message(error))
     except Exception as error:
+        if not debug and _is_lack_of_memory(error):
+            return _fail("there is not enough memory: lower train.batch_size, or set model.checkpointing=true")
         # typer carries its own copy of click, or not, depending on its version: no common class to catch
         if debug or not hasattr(error, "format_message"):
             raise
@@ -63,6 +66,13 @@ def _message(error: Exception) -> str:
         advice = {FileNotFoundError: "check the path", PermissionError: "choose a place you may write to"}
         return f"{error.filename}: {error.strerror}; {advice.get(type(error), 'check the path and the disk')}"
     return str(error) or type(error).__name__
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    # torch has a class of its own for graphics cards only
+    return isinstance(error, MemoryError) or any(
+        text in f"{type(error).__name__}: {error}" for text in ("OutOfMemoryError", "can't allocate memory")
+    )
 
 
 def _fail(message: str, code: int = 2) -> int:

@@ -182,6 +182,24 @@ def test_damaged_weights_are_refused(tmp_path, capsys):
     assert "no safetensors file" in refused(["predict", "model.safetensors", "mesh.obj"], capsys, work)
 
 
+def test_a_package_that_is_missing_is_one_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    for name in ("surf/lh.white", "label/lh.aparc.annot"):
+        (tmp_path / "work" / "set" / "ann" / name).parent.mkdir(parents=True)
+        (tmp_path / "work" / "set" / "ann" / name).write_bytes(b"\xff\xff\xfe")
+    assert "pip install nibabel" in refused(["train", "set"], capsys, tmp_path / "work")
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 1 TB")])
+def test_a_lack_of_memory_is_one_line(tmp_path, capsys, monkeypatch, error):
+    def fails(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("gaugenet.cli.train.train", fails)
+    folder = write_folder(tmp_path / "work" / "set")
+    assert "train.batch_size" in refused(["train", folder, *SMALL], capsys, tmp_path / "work")
+
+
 def test_debug_shows_where_it_happened(tmp_path):
     with pytest.raises(ValueError, match=r"no.obj"):
         run(["inspect", "no.obj", "--debug"])
