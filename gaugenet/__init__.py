@@ -43,7 +43,13 @@ if TYPE_CHECKING:
     from gaugenet.meshes.shapes import named_surface
     from gaugenet.meshes.sphere_atlases import cube_atlas, icosahedral_atlas
     from gaugenet.meshes.sphere_images import icosahedral_rotations, project_image, random_rotations
-    from gaugenet.meshes.sphere_sampling import LatLonGrid, SphereResampling, pixel_directions, resample_sphere
+    from gaugenet.meshes.sphere_sampling import (
+        LatLonGrid,
+        SphereResampling,
+        pixel_areas,
+        pixel_directions,
+        resample_sphere,
+    )
     from gaugenet.meshes.structure import reduce_structure_group
     from gaugenet.meshes.sublattices import sublattice
     from gaugenet.models.classifier import Classifier
@@ -165,6 +171,7 @@ __all__ = [
     "mesh_from_points",
     "named_surface",
     "parallel_field",
+    "pixel_areas",
     "pixel_directions",
     "point_cloud_geometry",
     "prepare",
@@ -268,6 +275,7 @@ _HOME = {
     "mesh_from_points": "gaugenet.meshes.point_cloud",
     "named_surface": "gaugenet.meshes.shapes",
     "parallel_field": "gaugenet.meshes.given_fields",
+    "pixel_areas": "gaugenet.meshes.sphere_sampling",
     "pixel_directions": "gaugenet.meshes.sphere_sampling",
     "point_cloud_geometry": "gaugenet.meshes.point_cloud",
     "prepare": "gaugenet.nn.convolution",

@@ -161,15 +161,39 @@ def pixel_directions(atlas: ChartAtlas) -> Floats:
     Raises:
         ValueError: it is another atlas.
     """
-    n = atlas.rows
-    if atlas.lattice == "hexagonal" and (atlas.n_charts, atlas.columns) == (5, 2 * n):
-        points = icosahedral_points(n.bit_length() - 1)
-    elif atlas.lattice == "square" and (atlas.n_charts, atlas.columns) == (6, n):
-        points = cube_points(n)
-    else:
-        raise ValueError(f"expected icosahedral_atlas or cube_atlas, which cover the sphere; got {atlas!r}")
+    points = _pixel_points(atlas)
     unit: Floats = points / np.linalg.norm(points, axis=1, keepdims=True)
     return unit
+
+
+def _pixel_points(atlas: ChartAtlas) -> Floats:
+    n = atlas.rows
+    if atlas.lattice == "hexagonal" and (atlas.n_charts, atlas.columns) == (5, 2 * n):
+        return icosahedral_points(n.bit_length() - 1)
+    if atlas.lattice == "square" and (atlas.n_charts, atlas.columns) == (6, n):
+        return cube_points(n)
+    raise ValueError(f"expected icosahedral_atlas or cube_atlas, which cover the sphere; got {atlas!r}")
+
+
+def pixel_areas(atlas: ChartAtlas) -> Floats:
+    """[P] solid angle of the pixels of `icosahedral_atlas` or `cube_atlas`, which sum to 4π, and 0 at holes:
+
+        a_p ∝ 1 / |x_p|³,    x_p the pixel on its flat face,
+
+    since all pixels are equal on faces that have one distance from the centre. A mean that is weighted by them is, for
+    smooth signals, the integral over the sphere up to second order in the spacing of pixels; an unweighted one is the
+    integral with another density, and changes when the signal is turned.
+
+    Args:
+        atlas: one of these two, with or without transitions.
+
+    Raises:
+        ValueError: it is another atlas.
+    """
+    density: Floats = 1 / np.linalg.norm(_pixel_points(atlas), axis=1) ** 3
+    density[list(atlas.cones)] = 0
+    area: Floats = 4 * np.pi * density / density.sum()
+    return area
 
 
 def _directions(target: LatLonGrid | ChartAtlas | TriangleMesh | ArrayLike) -> Floats:

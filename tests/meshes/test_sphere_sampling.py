@@ -11,7 +11,7 @@ from gaugenet.meshes.mesh import MeshError
 from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
 from gaugenet.meshes.shapes import named_surface
 from gaugenet.meshes.sphere_atlases import cube_atlas, icosahedral_atlas
-from gaugenet.meshes.sphere_sampling import LatLonGrid, pixel_directions, resample_sphere
+from gaugenet.meshes.sphere_sampling import LatLonGrid, pixel_areas, pixel_directions, resample_sphere
 
 KINDS = {
     "grid": lambda k: LatLonGrid.regular(8 * 2**k, 16 * 2**k),
@@ -180,3 +180,24 @@ def test_mistakes_are_named():
         resample_sphere(mesh_from_edge_lengths(np.array([[0, 1, 2]]), np.ones((1, 3))), grid)
     with pytest.raises(MeshError, match="no face"):
         resample_sphere(mesh_from_arrays(np.eye(3), np.array([[0, 1, 2]])), grid)
+
+
+@pytest.mark.parametrize("make", [icosahedral_atlas, lambda level: cube_atlas(2**level)], ids=["icosahedron", "cube"])
+def test_means_by_area_are_integrals_up_to_second_order(make):
+    """Of z⁶ and z² (x − y)⁴ in some direction, against their means over the sphere."""
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    errors, plain = [], []
+    for level in (3, 4, 5):
+        atlas = make(level)
+        x, y, z = (pixel_directions(atlas) @ turn).T
+        area = pixel_areas(atlas)
+        assert abs(area.sum() - 4 * np.pi) < 1e-12
+        assert (area[list(atlas.cones)] == 0).all()
+        off = [(area * f).sum() / (4 * np.pi) - mean for f, mean in ((z**6, 1 / 7), (z**2 * (x - y) ** 4, 4 / 35))]
+        errors.append(max(map(abs, off)))
+        kept = area > 0
+        plain.append(abs((z**6)[kept].mean() - 1 / 7))
+    assert errors[1] < errors[0] / 2.5
+    assert errors[2] < errors[1] / 2.5
+    # without them it is another integral
+    assert plain[2] > 5 * errors[2]
