@@ -19,7 +19,7 @@ from gaugenet.cli.console import console, say, steps
 from gaugenet.cli.surfaces import dataset_of, geometry_cache, prepared_sample
 from gaugenet.config import Config
 from gaugenet.data.dataset import SurfaceSample
-from gaugenet.data.labelled import LabelledMesh
+from gaugenet.data.labelled import IGNORED, LabelledMesh
 from gaugenet.data.meshings import CHANGES, changed
 from gaugenet.equivariance import gauge_transform, random_gauge
 from gaugenet.evaluation import check_sides, predict
@@ -42,7 +42,8 @@ class Row:
     accuracy: float
     """On these."""
     accuracy_before: float
-    """On the vertices (or faces) of the files, each of which takes the prediction of the nearest new one."""
+    """On the vertices of the files, to each of which the probabilities of the classes are interpolated linearly in the
+    new triangle that has the nearest point; on their faces, each of which takes those of the nearest new one."""
     limit: float
     """The same for labels that were carried there and back: more than that, no prediction reaches."""
 
@@ -110,17 +111,17 @@ class _Evaluation:
         """Predict on all surfaces after a change, and carry the predictions back."""
         there, back, carried = _Pairs(), _Pairs(), _Pairs()
         for surface in surfaces:
-            sample, nearest = self._changed(surface, change)
+            sample, near, weights = self._changed(surface, change)
             (logits,) = predict(self.model, [sample])
-            predicted, truth = logits.argmax(1), torch.from_numpy(surface.labels)
-            there.append((predicted, sample.labels))
-            back.append((predicted[nearest], truth))
-            carried.append((sample.labels[nearest], truth))
+            truth = torch.from_numpy(surface.labels)
+            there.append((logits.argmax(1), sample.labels))
+            back.append((_interpolated(logits.softmax(1), near, weights), truth))
+            carried.append((_interpolated(_certain(sample.labels, logits.shape[1]), near, weights), truth))
             done(f"{surface.name}, {change or _UNCHANGED}")
         counted = sum(int((truth >= 0).sum()) for _, truth in there)
         return Row(change or _UNCHANGED, counted, *map(_accuracy, (there, back, carried)))
 
-    def _changed(self, surface: LabelledMesh, change: str) -> tuple[SurfaceSample, Tensor]:
+    def _changed(self, surface: LabelledMesh, change: str) -> tuple[SurfaceSample, Tensor, Tensor]:
         rng = np.random.default_rng([zlib.crc32(surface.name.encode()), self.seed])
         group, n = self.config.model.group, len(surface.labels)
         if change in ("", _GAUGE):
@@ -129,7 +130,7 @@ class _Evaluation:
                 generator = torch.Generator().manual_seed(int(rng.integers(2**31)))
                 angle, flip = random_gauge(group, sample.geometry, generator)
                 sample = sample.replace(geometry=gauge_transform(sample.geometry, group, angle, flip))
-            return sample, torch.arange(n)
+            return sample, torch.arange(n)[:, None], torch.ones(n, 1, dtype=torch.float64)
         mesh = surface.mesh
         if mesh.vertices is None:
             raise ValueError(f"{surface.name}: it has edge lengths only, so it cannot be turned or meshed anew")
@@ -137,12 +138,23 @@ class _Evaluation:
         name = f"{surface.name} ({change})"
         other = mesh_from_arrays(new.vertices, new.faces, name=name, merge_vertices=False)
         labelled = LabelledMesh.from_file_labels(name, other, new.labels, surface.label_kind, surface.path)
-        return self._prepared(labelled), torch.from_numpy(new.nearest)
+        return self._prepared(labelled), torch.from_numpy(new.near), torch.from_numpy(new.weights)
 
     def _prepared(self, surface: LabelledMesh) -> SurfaceSample:
         check_sides(surface.mesh, surface.name, self.config.model.group, retrain=True)
         sample = prepared_sample(surface.mesh, self.config.data, self.cache, surface.label_kind)
         return sample.replace(labels=torch.from_numpy(surface.labels))
+
+
+def _certain(labels: Tensor, n_classes: int) -> Tensor:
+    """[N, n_classes] 1 for the class of a label, 0 for all others, and for all where there is no label."""
+    return (labels[:, None] == torch.arange(n_classes)).double()
+
+
+def _interpolated(shares: Tensor, near: Tensor, weights: Tensor) -> Tensor:
+    """[N] the class with the largest share after interpolation; `IGNORED` where none has any."""
+    largest, place = (shares.double()[near] * weights[:, :, None]).sum(1).max(1)
+    return torch.where(largest > 0, place, IGNORED)
 
 
 def _accuracy(pairs: _Pairs) -> float:

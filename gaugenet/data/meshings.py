@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from gaugenet.data.augmentation import random_rotation
 from gaugenet.data.labelled import IGNORED, LabelKind
 from gaugenet.data.remeshing import EditableSurface, remeshed
+from gaugenet.data.surface_places import Places, nearest_points
 from gaugenet.meshes.grids import subdivided
 
 Floats = NDArray[np.float64]
@@ -29,9 +30,6 @@ _ROUNDS, _STEP = 5, 0.6
 """Of flips and moves, and the part of the way that a vertex moves."""
 _TIE = 1e-6
 """Relative difference of two distances that are called equal."""
-_LOOKED_AT, _OPPOSITE = 24, -0.2
-"""How many of the nearest places are looked at for one that faces the same way, and the cosine between the normals of
-two below which they do not: a hand on a hip is on the other side of the gap."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +44,11 @@ class Meshing:
     """[V'] or [F']: what the label of a new vertex on an edge, or of a part of a face, can only be; else that of the
     nearest vertex of the mesh before, or centroid of a face, that faces the same way. `IGNORED` where two are equally
     near and differ, as at the middle of an edge between two parts."""
-    nearest: Ints
-    """[V] or [F]: for each vertex (or face) of the mesh before the nearest one of this mesh that faces the same way."""
+    near: Ints
+    """[V, 3] or [F, 1]: for each vertex of the mesh before the corners of that triangle of this mesh that has the
+    nearest point facing the same way; for each face the nearest face."""
+    weights: Floats
+    """As `near`: of these corners in that point, or 1. They sum to 1."""
 
 
 def changed(
@@ -66,8 +67,9 @@ def changed(
         ValueError: the change is not known.
     """
     if change == "rotated":
-        everything = np.arange(len(labels))
-        return Meshing(vertices @ random_rotation("all", rng).T, faces, labels, everything)
+        everything = np.arange(len(labels))[:, None]
+        turned = vertices @ random_rotation("all", rng).T
+        return Meshing(turned, faces, labels, everything, np.ones(everything.shape))
     if change == "irregular":
         v, f, new = remeshed(vertices, faces, labels, kind, _REPLACED, rng)
     elif change == "finer":
@@ -75,11 +77,18 @@ def changed(
         new = _labels_of_quarters(faces, f, labels, kind)
     elif change in ("isotropic", "coarser"):
         v, f = isotropic(vertices, faces, len(vertices) // (2 if change == "coarser" else 1), rng)
-        new = _carried(_Places.of(vertices, faces, kind), labels, _Places.of(v, f, kind))
+        new = _carried(_places(vertices, faces, kind), labels, _places(v, f, kind))
     else:
         raise ValueError(f"unknown change {change!r}: expected one of {', '.join(CHANGES)}")
-    back = _Places.of(v, f, kind).nearest(_Places.of(vertices, faces, kind), 1)[1][:, 0]
-    return Meshing(v, f, new, back)
+    before = _places(vertices, faces, kind)
+    if kind == "vertex":
+        return Meshing(v, f, new, *nearest_points(v, f, before))
+    near = _places(v, f, kind).nearest(before, 1)[1]
+    return Meshing(v, f, new, near, np.ones(near.shape))
+
+
+def _places(vertices: Floats, faces: Ints, kind: LabelKind) -> Places:
+    return (Places.of_vertices if kind == "vertex" else Places.of_faces)(vertices, faces)
 
 
 def _labels_of_quarters(faces: Ints, quarters: Ints, labels: Ints, kind: LabelKind) -> Ints:
@@ -95,7 +104,7 @@ def _labels_of_quarters(faces: Ints, quarters: Ints, labels: Ints, kind: LabelKi
     return new
 
 
-def _carried(before: _Places, labels: Ints, after: _Places) -> Ints:
+def _carried(before: Places, labels: Ints, after: Places) -> Ints:
     distance, near = before.nearest(after, 2)
     first, second = labels[near].T
     torn = (first != second) & (np.abs(distance[:, 1] - distance[:, 0]) <= _TIE * distance[:, 1])
@@ -118,7 +127,7 @@ def isotropic(vertices: Floats, faces: Ints, n: int, rng: np.random.Generator) -
     """
     dense, quarters = subdivided(vertices, faces)
     surface = EditableSurface(dense, quarters, np.zeros(len(dense), np.int64), "vertex")
-    reference = _Places.of(dense, quarters, "vertex")
+    reference = Places.of_vertices(dense, quarters)
     _collapse(surface, n, rng)
     for _ in range(_ROUNDS):
         for a, b in surface.edges().tolist():
@@ -156,68 +165,16 @@ def _edge_size(surface: EditableSurface) -> Floats:
     return np.bincount(ends, np.tile(length, 2), n) / np.maximum(np.bincount(ends, minlength=n), 1)
 
 
-class _Places:
-    """Where the vertices of a mesh are, or the centroids of its faces, and which way they face."""
-
-    def __init__(self, points: Floats, normals: Floats) -> None:
-        """[N, 3] both; a normal of 0 faces every way."""
-        self.points, self.normals = points, normals
-
-    @classmethod
-    def of(cls, vertices: Floats, faces: Ints, kind: LabelKind) -> _Places:
-        if kind == "vertex":
-            return cls(vertices, _normals(vertices, faces))
-        corner = vertices[faces]
-        return cls(corner.mean(1), _unit(_doubled_areas(corner, faces)))
-
-    def nearest(self, queries: _Places, k: int) -> tuple[Floats, Ints]:
-        """[Q, k] distances and numbers of the nearest that face the same way, then of others."""
-        from scipy.spatial import cKDTree
-
-        distance, number = cKDTree(self.points).query(queries.points, range(1, min(_LOOKED_AT, len(self.points)) + 1))
-        opposite = np.einsum("qkx,qx->qk", self.normals[number], queries.normals) < _OPPOSITE
-        first = np.argsort(opposite, axis=1, kind="stable")[:, :k]
-        return np.take_along_axis(distance, first, 1), np.take_along_axis(number, first, 1).astype(np.int64)
-
-    def project(self, queries: _Places) -> Floats:
-        """Each point in the tangent plane of the nearest vertex."""
-        near = self.nearest(queries, 1)[1][:, 0]
-        normal = self.normals[near]
-        height = ((queries.points - self.points[near]) * normal).sum(1, keepdims=True)
-        return np.asarray(queries.points - height * normal, np.float64)
-
-
-def _relax(surface: EditableSurface, reference: _Places) -> None:
+def _relax(surface: EditableSurface, reference: Places) -> None:
     edges, points = surface.edges(), np.array(surface.points)
     faces = np.array(list(surface.faces.values()))
     both = np.concatenate([edges, edges[:, ::-1]])
     degree = np.bincount(both[:, 0], minlength=len(points))
     total = np.stack([np.bincount(both[:, 0], points[both[:, 1], i], len(points)) for i in range(3)], 1)
-    normal = _normals(points, faces)
+    normal = Places.of_vertices(points, faces).normals
     step = total / np.maximum(degree, 1)[:, None] - points
     step -= (step * normal).sum(1, keepdims=True) * normal
     inside = np.flatnonzero((np.bincount(faces.ravel(), minlength=len(points)) == degree) & (degree > 0))
-    moved = _Places(points[inside] + _STEP * step[inside], normal[inside])
+    moved = Places(points[inside] + _STEP * step[inside], normal[inside])
     for v, p in zip(inside.tolist(), reference.project(moved)):
         surface.points[v] = p.tolist()
-
-
-def _normals(vertices: Floats, faces: Ints) -> Floats:
-    """[V, 3] of length 1, of the faces around each vertex by their areas; 0 where there are none."""
-    normal = _doubled_areas(vertices[faces], faces)
-    total = np.stack([np.bincount(faces.ravel(), np.repeat(normal[:, i], 3), len(vertices)) for i in range(3)], 1)
-    return _unit(np.asarray(total, np.float64))
-
-
-def _doubled_areas(corner: Floats, faces: Ints) -> Floats:
-    """[F, 3] normals of triangles, twice their area long; 0 on a surface that is not wound alike, as one with a single
-    side never is."""
-    half_edges = np.stack([faces.ravel(), np.roll(faces, -1, axis=1).ravel()], 1)
-    alike = len(np.unique(half_edges, axis=0)) == len(half_edges)
-    normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    return np.asarray(normal * alike, np.float64)
-
-
-def _unit(vectors: Floats) -> Floats:
-    size = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(size > 0, size, 1), np.float64)
