@@ -23,6 +23,9 @@ class _Halo(NamedTuple):
     """int64 [rows, columns, charts] what is read by each cell."""
     reader: Tensor
     """int64 [P + h] the cell that reads it, as ((row · columns) + column) · charts + chart."""
+    radius: int
+    nowhere: Tensor
+    """int64 cells that read the zero."""
     margin: ChartTransport
     """From pixels to those cells of the margin that are pixels."""
     back: ChartTransport
@@ -105,12 +108,20 @@ class _Padding(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, halo: _Halo, images: bool) -> Tensor:
         ctx.halo, ctx.images = halo, images
         n, c = x.shape[1:]
-        pixels = torch.cat([x, halo.margin(x), x.new_zeros(1, n, c)])
-        read, _ = halo.maps(n, images)
         rows, columns, charts = halo.shape
         if images:
+            pixels = torch.cat([x, halo.margin(x), x.new_zeros(1, n, c)])
+            read, _ = halo.maps(n, images)
             return pixels.view(-1, c).index_select(0, read).view(charts * n, rows, columns, c)
-        return pixels.index_select(0, read).view(rows, columns, charts * n, c)
+        # in this order rows of a chart stay together
+        out = x.new_empty(rows, columns, charts * n, c)
+        edge = halo.radius
+        within = out[edge : rows - edge, edge : columns - edge]
+        within.copy_(x.reshape(within.shape))
+        cells = out.view(-1, n, c)
+        cells.index_copy_(0, halo.reader[halo.n_pixels :], halo.margin(x))
+        cells.index_fill_(0, halo.nowhere, 0.0)
+        return out
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
@@ -160,6 +171,8 @@ def _halo(atlas: ChartAtlas, field_type: FieldType, radius: int, values: bool, x
         n_pixels,
         cell.view(shape).to(x.device),
         reader.to(x.device),
+        radius,
+        torch.nonzero(cell == zero).flatten().to(x.device),
         transport(pull),
         transport(inverse),
         torch.tensor(atlas.cones, dtype=torch.int64, device=x.device),
