@@ -121,7 +121,8 @@ def fused(
                         total = tl.dot(part, matrix, total, input_precision=PRECISION)
                 contracted = contracted + (total,)
             results = contracted
-    out_row = out_ptr + p.to(tl.int64)[:, None] * tl.multiple_of(c_out, ALIGN_N)
+    # not of c_out, which is a constant of the kernel where it is 1
+    out_row = out_ptr + tl.multiple_of(p.to(tl.int64) * c_out, ALIGN_N)[:, None]
     for i in tl.static_range(len(PIECES) // 3):
         _start, _stride, width, out = _piece(pieces_ptr, i, ALIGN_N)
         n = tl.arange(0, PIECES[3 * i + 2])
@@ -215,7 +216,7 @@ def fused_weight_grad(
             BLOCK_B,
         )
         used = alive & (degree > 0)  # without edges the gradient may be no number, which sums of 0 do not make one
-        grad_row = grad_ptr + p.to(tl.int64)[:, None] * tl.multiple_of(c_out, ALIGN_N)
+        grad_row = grad_ptr + tl.multiple_of(p.to(tl.int64) * c_out, ALIGN_N)[:, None]
         added = ()
         for i in tl.static_range(len(PIECES) // 3):
             _start, _stride, width, out = _piece(pieces_ptr, i, ALIGN_N)

@@ -287,7 +287,8 @@ def aggregate(
     left = n_scalars - scalar + tl.full((BLOCK_M,), 0, tl.int32)
     # int64: a chunk of targets times its sums can pass 2^31 where one row is very long
     n_sums: tl.constexpr = len(sums) // 2
-    sums_row = sums_ptr + (slot - first).to(tl.int64)[:, None] * (n_sums // BLOCK_B * n_scalars * c_in) + c[None, :]
+    place = tl.multiple_of((slot - first).to(tl.int64) * (n_sums // BLOCK_B * n_scalars * c_in), ALIGN)
+    sums_row = sums_ptr + place[:, None] + c[None, :]
     for i in tl.static_range(n_sums):
         known = ((slot < last) & (i % BLOCK_B < left))[:, None]
         offset = tl.multiple_of((i // BLOCK_B * n_scalars + scalar + i % BLOCK_B) * c_in, ALIGN)
@@ -369,9 +370,9 @@ def aggregate_dot(
         factors = factors * turned
         sums_a = tl.dot(factors, moved_a, sums_a, input_precision=PRECISION)
         sums_b = tl.dot(factors, moved_b, sums_b, input_precision=PRECISION)
-    targets = (slot - first).to(tl.int64)[:, None, None] * (N_TERMS * n_scalars * c_in)
+    place = tl.multiple_of((slot - first).to(tl.int64) * (N_TERMS * n_scalars * c_in), ALIGN)
     offset = tl.multiple_of((term_of * n_scalars + scalar_of) * c_in, ALIGN)
-    sums_row = sums_ptr + targets + offset[None, :, None] + c[None, None, :]
+    sums_row = sums_ptr + place[:, None, None] + offset[None, :, None] + c[None, None, :]
     known = (slot < last)[:, None, None] & used[None, :, None]
     tl.store(sums_row + column_a, sums_a, mask=known & in_a)
     tl.store(sums_row + column_b, sums_b, mask=known & in_b)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gaugenet.kernels._cards_cases import LAUNCHES, TARGETS, Launch
+from gaugenet.kernels._triton_plan import channel_tiles
 
 FOLDER = Path(__file__).parent / "configs"
 MORE_REGISTERS = 1.1
@@ -47,12 +48,16 @@ def compile_launch(launch: Launch, target: str, module: Any = None) -> Any:
     module = module or (_triton_fused_kernels if launch.fused else _triton_kernels)
     kernel = getattr(module, launch.kernel(target))
     names = list(kernel.arg_names)
+    sizes = {"c_in": launch.width, "c_out": launch.plan.c_out, "n_scalars": launch.n_scalars}
+    sizes["n_tiles"] = len(channel_tiles(launch.in_blocks, constants["BLOCK_C"]))
+    # Triton makes constants of the arguments that are 1
+    ones = {name: 1 for name, size in sizes.items() if size == 1 and name in names}
     widths = {"c_in": launch.width, "c_out": launch.plan.c_out, "slice_length": constants["BLOCK_M"]}
     aligned = [n for n in names if signature[n].startswith("*") or widths.get(n, 1) % 16 == 0]
     source = ASTSource(
         fn=kernel,
-        signature={name: signature[name] for name in names},
-        constexprs=constants,
+        signature={name: "constexpr" if name in ones else signature[name] for name in names},
+        constexprs=constants | ones,
         attrs={(names.index(name),): [["tt.divisibility", 16]] for name in aligned},
     )
     return triton.compile(source, target=GPUTarget(*TARGETS[target]), options=options)

@@ -156,7 +156,7 @@ def graph(many):
     """Target and source of some edges; one target and one source have none."""
     if not many:
         return [0, 0, 2, 2, 2], [1, 0, 1, 3, 0], 3, 4
-    n_target, degree, n_source = (4, 14, 5) if INTERPRETED else (12, 20, 9)
+    n_target, degree, n_source = (4, 18, 4) if INTERPRETED else (12, 20, 9)
     generator = torch.Generator().manual_seed(2)
     target = [p for p in range(n_target) if p != 2 for _ in range(degree)]
     source = torch.randint(1, n_source, (len(target),), generator=generator)
