@@ -166,22 +166,24 @@ def _outer(
 ) -> None:
     """weight_grad += sumsᵀ grad of the n rows visited from the p0-th on, in the packed layout; for p0 = start, =.
 
-    What stands in `grad` at a row without edges is not read: it may be no number, which 0 does not make one.
+    What stands in `grad` at a row without edges is not used: it may be no number, which 0 does not make one.
     """
     one = grad.dtype.type(1)
     for r in range(gather.shape[0]):
         q, column, width, g, g2 = gather[r]
         at = chunk * products[q, 4] + column
         for p in range(n):
-            i = row_at(order, p0 + p)
-            row = i * c_out
-            if row_ptr[i] == row_ptr[i + 1]:
-                to = at + p * products[q, 3]
-                gathered[to : to + width] = 0
-            elif g2 < 0:
+            row = row_at(order, p0 + p) * c_out
+            if g2 < 0:
                 scale(width, grad, row + g, gathered, at + p * products[q, 3], one)
             else:
                 mix(width, grad, row + g, row + g2, gathered, at + p * products[q, 3], one, one)
+    for p in range(n):
+        i = row_at(order, p0 + p)
+        if row_ptr[i] == row_ptr[i + 1]:
+            for q in range(products.shape[0]):
+                to = chunk * products[q, 4] + p * products[q, 3]
+                gathered[to : to + products[q, 3]] = 0
     for q in range(products.shape[0]):
         a0, inner, w0, columns, before = products[q]
         product(
