@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import itertools
 import json
 import os
 import platform
@@ -34,7 +35,11 @@ from gaugenet.kernels.transport_conv import ConvEdges, TransportBlock, explain, 
 N, R, M = 6890, 3, 2
 CASES = ((7, 16), (7, 32), (24, 16), (24, 32))
 SIZES = ((12, 4), (100, 8), (1000, 16), (100_000, 16))
-PARTS = ["cases", "sizes", "order"]
+GRID = [*itertools.product((1, 10, 100, 1000), (1, 7), (4, 16, 64, 128), (True, False))]
+GRID += itertools.product((1, 10, 100), (200,), (4, 16, 64, 128), (True, False))
+GRID += itertools.product((100_000,), (1, 7), (4, 16), (True, False))
+"""Targets, edges of each, copies of each frequency, with a post-rotation."""
+PARTS = ["cases", "sizes", "grid", "order"]
 PEERS = ("operator", "GEM-CNN", "edge-first, flat")
 Run = tuple[Callable[[], Tensor], list[Tensor]]
 
@@ -125,6 +130,41 @@ def interleaved(
     return result
 
 
+def beside_the_reference(n: int, degree: int, copies: int, post: bool) -> dict[str, Any]:
+    """How many times faster than the reference, forward and forward + backward, and ms of both: medians of blocks in
+    turn, each long enough for the clock."""
+    generator = torch.Generator().manual_seed(0)
+    n_edges, kinds, width = n * degree, blocks(copies), copies * (2 * M + 1)
+    source = torch.randint(0, n, (n_edges,), generator=generator)
+    alpha, beta = (torch.rand(2, n_edges, generator=generator) * 6.28).unbind()
+    radial = torch.rand(n_edges, R, generator=generator)
+    row_ptr = degree * torch.arange(n + 1)
+    edges = ConvEdges.from_csr(row_ptr, source, n, radial, alpha, beta=beta if post else None)
+    x, weight = torch.randn(n, width, generator=generator), torch.randn(R, width, width, generator=generator)
+    leaves, probe, result = [x.requires_grad_(), weight.requires_grad_()], torch.ones(n, width), {}
+    for key in ("forward", "both"):
+
+        def once(name: str, key: str = key) -> None:
+            with torch.set_grad_enabled(key == "both"):
+                out = transport_conv(x, weight, edges, kinds, kinds, implementation=name)
+            if key == "both":
+                torch.autograd.grad(out, leaves, probe)
+
+        def block(name: str, calls: int) -> float:
+            start = time.process_time()
+            for _ in range(calls):
+                once(name)
+            return 1e3 * (time.process_time() - start) / calls
+
+        names = ("cpu", "reference")
+        one = sum(block(name, 2) for name in names)
+        calls, turns = max(1, min(50, int(20 / one))), max(3, min(9, int(1500 / one)))
+        times = [[block(name, calls) for name in names] for _ in range(turns)]
+        result[key] = [statistics.median(row[i] for row in times) for i in (0, 1)]
+        result[f"{key}_ratio"] = statistics.median(row[1] / row[0] for row in times)
+    return result
+
+
 def two_threads(degree: int, channels: int, repeats: int) -> float:
     """Wall-clock speed-up of forward + backward with two threads over one: medians of blocks of six calls in turn, as a
     training makes them, without the first of each, which wakes the threads."""
@@ -194,7 +234,7 @@ def main(quick: bool, repeats: int, parts: list[str]) -> dict[str, Any]:
     machine = {"torch": torch.__version__, "processor": platform.processor() or platform.machine()}
     machine |= {"cores": os.cpu_count(), "load": list(os.getloadavg()), "operator": explain(torch.zeros(0))}
     print(f"{machine}\n\nN={N}, R={R}, M={M}, float32: median (p20–p80), ratio to the first row")
-    record: dict[str, Any] = {"machine": machine, "cases": {}, "sizes": {}, "order": {}}
+    record: dict[str, Any] = {"machine": machine, "cases": {}, "sizes": {}, "grid": {}, "order": {}}
     for degree, channels in () if "cases" not in parts else CASES[::2] if quick else CASES:
         name = f"k={degree}, C={channels}"
         case: dict[str, Any] = {"error": check(degree, channels)}
@@ -211,6 +251,10 @@ def main(quick: bool, repeats: int, parts: list[str]) -> dict[str, Any]:
         table = interleaved({name: every[name] for name in ("operator", "reference")}, few)
         record["sizes"][f"N={n}, C={channels}"] = table
         show(f"N={n}, C={channels}, k=7: beside the reference", table)
+    for n, degree, copies, post in () if "grid" not in parts else GRID[:16] if quick else GRID:
+        name = f"N={n}, k={degree}, C={copies}, {'with a' if post else 'no'} post-rotation"
+        row = record["grid"][name] = beside_the_reference(n, degree, copies, post)
+        print(f"{name}: {row['forward_ratio']:.2f} / {row['both_ratio']:.2f} times the reference", flush=True)
     for squared_radius in () if quick or "order" not in parts else (5, 9):
         for name, table in ordered(3, 361, squared_radius).items():
             record["order"][name] = table
