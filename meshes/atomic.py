@@ -38,8 +38,11 @@ def write_atomically(path: Path, content: bytes) -> None:
             if flock is None:
                 os.replace(partial, path)
             return
-        except BaseException:
+        except BaseException as error:
             partial.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno is not None:
+                # of a full disk the system names no file, otherwise the partial one
+                error.filename = str(path)
             raise
 
 

@@ -6,6 +6,8 @@ Exit codes: 0 done, 2 the user can mend it (one line on stderr says how), 130 in
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -29,6 +31,8 @@ def run(arguments: Sequence[str]) -> int:
 
     from gaugenet.cli.app import app
 
+    # what the library logs of its cache the commands say themselves, once
+    logging.getLogger("gaugenet").addHandler(logging.NullHandler())
     # the option means the same wherever it stands, so it is taken out before the parser sees the command
     debug = "--debug" in arguments
     try:
@@ -64,7 +68,10 @@ def run(arguments: Sequence[str]) -> int:
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename:
         advice = {FileNotFoundError: "check the path", PermissionError: "choose a place you may write to"}
-        return f"{error.filename}: {error.strerror}; {advice.get(type(error), 'check the path and the disk')}"
+        what = (
+            "make room there" if error.errno == errno.ENOSPC else advice.get(type(error), "check the path and the disk")
+        )
+        return f"{error.filename}: {error.strerror}; {what}"
     return str(error) or type(error).__name__
 
 

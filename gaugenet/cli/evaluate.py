@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gaugenet.checkpoint import Checkpoint
 from gaugenet.cli.console import console, say, steps
-from gaugenet.cli.surfaces import dataset_of, geometry_cache, prepared_sample
+from gaugenet.cli.surfaces import dataset_of, geometry_cache, prepared_sample, say_notices
 from gaugenet.config import Config
 from gaugenet.data.dataset import SurfaceSample
 from gaugenet.data.labelled import IGNORED, LabelledMesh
@@ -65,8 +65,13 @@ def run_evaluate(
         ValueError: the model labels neither vertices nor faces, the data are of other classes, or there are no test
             surfaces.
     """
+    if surfaces < 0:
+        raise ValueError(f"--surfaces is a number of test surfaces, or 0 for all; got {surfaces}")
     file = run / WEIGHTS if run.is_dir() else run
     checkpoint = Checkpoint.load(file)
+    if out is not None:
+        # before the work, not after it
+        out.parent.mkdir(parents=True, exist_ok=True)
     task = checkpoint.task
     if not isinstance(task, ClassTask) or task.of_surfaces:
         raise ValueError(f"{file}: only models that label vertices or faces are evaluated here, not {task.name}")
@@ -93,6 +98,7 @@ def run_evaluate(
             step(next(number), (len(wanted) + 2) * len(tested), name)
 
         rows = [evaluation.row(tested, change, done) for change in ["", _GAUGE, *wanted]]
+    say_notices(evaluation.cache)
     _print(rows, dataset.label_kind)
     if out is not None:
         settings = {"run": str(run), "data": config.data.path, "surfaces": len(tested), "seed": seed}

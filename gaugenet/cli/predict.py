@@ -14,7 +14,7 @@ from torch import Tensor
 from gaugenet.checkpoint import Checkpoint
 from gaugenet.cli.console import console, say
 from gaugenet.cli.outcomes import write_outcomes
-from gaugenet.cli.surfaces import geometry_cache, prepared_sample
+from gaugenet.cli.surfaces import geometry_cache, prepared_sample, say_notices
 from gaugenet.data.dataset import SurfaceSample
 from gaugenet.data.surface_files import load_surface
 from gaugenet.evaluation import check_sides, check_surfaces, predict
@@ -45,6 +45,7 @@ def run_predict(weights: Path, meshes: Sequence[Path], out: Path) -> None:
         check_surfaces([sample], config.model.group, retrain=True)
         samples.append(sample)
         outputs += predict(model, [sample])
+    say_notices(cache)
     if not isinstance(task, ClassTask) or task.of_surfaces:
         names = [_distinct_name(meshes, i) for i in range(len(meshes))] if task.of_surfaces else stems
         for file in write_outcomes(out, task, checkpoint.class_names, names, samples, outputs, _PICTURES):

@@ -56,6 +56,12 @@ def geometry_cache(config: DataConfig) -> GeometryCache:
     return GeometryCache(Path(config.cache).expanduser() if config.cache else None)
 
 
+def say_notices(cache: GeometryCache) -> None:
+    """What was wrong with the cache, each thing once."""
+    for notice in dict.fromkeys(cache.notices):
+        say("cache", notice)
+
+
 class _Checked:
     """A data set whose surfaces are refused as soon as they are read if the structure group does not admit them."""
 
@@ -126,8 +132,7 @@ def _now(
         "geometry",
         f"{cache.misses} computed, {cache.hits} from {cache.folder} ({time.perf_counter() - began:.1f} s)",
     )
-    for notice in cache.notices:
-        say("cache", notice)
+    say_notices(cache)
     return samples
 
 

@@ -1,5 +1,6 @@
 """The command line, as a person uses it: what works on tiny settings, and what every kind of bad input ends in."""
 
+import errno
 import json
 import os
 import subprocess
@@ -180,6 +181,21 @@ def test_damaged_weights_are_refused(tmp_path, capsys):
     (work / "model.safetensors").write_bytes(b"\0" * 64)
     write_obj(work / "mesh.obj", *sphere())
     assert "no safetensors file" in refused(["predict", "model.safetensors", "mesh.obj"], capsys, work)
+
+
+def test_a_disk_that_is_full_is_named(tmp_path, capsys, monkeypatch):
+    folder = write_folder(tmp_path / "work" / "set")
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setenv("GAUGENET_CACHE", "/dev/null/cache")
+    monkeypatch.setattr("os.fsync", full)
+    assert run(["train", str(folder), *SMALL, "--epochs", "1", "--out", "run"]) == 2
+    out, err = capsys.readouterr()
+    assert err == "gaugenet: error: run/config.toml: No space left on device; make room there\n"
+    # and a cache that cannot be written to is said once, not for every surface
+    assert out.count("the geometry was computed but could not be kept in /dev/null/cache") == 1
 
 
 def test_a_package_that_is_missing_is_one_line(tmp_path, capsys, monkeypatch):

@@ -77,3 +77,12 @@ def test_other_classes_are_refused(weights, tmp_path, capsys):
         (tmp_path / "set" / split / "a.labels.txt").write_text("0\n0\n1\n1\n")
     assert run(["evaluate", "model.safetensors", "set"]) == 2
     assert "12 per vertex; got 2 per vertex" in capsys.readouterr().err
+
+
+def test_wrong_numbers_of_surfaces_and_places_are_refused_before_the_work(weights, capsys):
+    weights("hks8")
+    assert run(["evaluate", "model.safetensors", "--surfaces", "-1"]) == 2
+    assert "--surfaces is a number of test surfaces" in capsys.readouterr().err
+    assert run(["evaluate", "model.safetensors", "--json", "/dev/null/out.json"]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.startswith("gaugenet: error: /dev/null")) == ("", True)
