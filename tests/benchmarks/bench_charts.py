@@ -86,13 +86,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="three runs each, and no case above a batch of 32")
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--resolutions", default="3,4,5", help="comma-separated, of 3, 4 and 5")
     parser.add_argument("--json", type=Path, help="write all figures here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("| resolution | channels | batch | forward, ms | conv2d | ratio | forward + backward, ms | conv2d | ratio |")
     print("|---|---|---|---|---|---|---|---|---|")
     rows = []
-    for level, batch in CASES:
+    kept = [int(r) for r in options.resolutions.split(",")]
+    for level, batch in (case for case in CASES if case[0] in kept):
         for width in WIDTHS:
             if options.quick and batch > 32:
                 continue
