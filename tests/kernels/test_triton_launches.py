@@ -103,6 +103,8 @@ def test_what_triton_refuses_is_noticed(case, launched, monkeypatch):
     from gaugenet.kernels._triton_config import AggregateConfig
 
     monkeypatch.setenv("GAUGENET_TRITON_FORM", "apart")
-    monkeypatch.setattr(AggregateConfig, "options", property(lambda self: {"num_warps": 4, "no_such_option": 1}))
+    monkeypatch.setattr(
+        AggregateConfig, "options", property(lambda self: {"enable_fp_fusion": True, "no_such_option": 1})
+    )
     with pytest.raises(KeyError, match="no_such_option"):
         passes(case("order 0 in two components", (2, 1), n_scalars=1, dtype=torch.float32))
