@@ -11,6 +11,7 @@ from mesh_model import MeshNetwork
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
+from gaugenet.meshes.chart_corners import Corners
 from gaugenet.meshes.charts import ChartAtlas
 from gaugenet.meshes.sphere_atlases import icosahedral_atlas, icosahedral_points
 from gaugenet.meshes.sublattices import sublattice
@@ -24,7 +25,7 @@ POOLED = {3: (0, 2), 4: (0, 2, 4), 5: (0, 2, 4)}
 """The convolutions after which pixels are pooled."""
 WIDE = {3: (6, 8, 12, 16, 32), 4: (6, 8, 8, 12, 16, 32)}
 """The same of the "-wide" networks, whose last fields, all that the perceptron sees of a digit, are more."""
-MODELS = ("ico", "plain", "mesh", "ico-wide", "plain-wide")
+MODELS = ("ico", "plain", "mesh", "ico-wide", "plain-wide", "ico-filled")
 
 
 def field_types(model: str, resolution: int) -> list[FieldType]:
@@ -34,9 +35,10 @@ def field_types(model: str, resolution: int) -> list[FieldType]:
     Raises:
         ValueError: there is no such model on charts, or none at this resolution.
     """
-    name, wide = model.removesuffix("-wide"), model.endswith("-wide")
-    if name not in ("ico", "plain"):
-        raise ValueError(f'expected model "ico" or "plain", or these with "-wide", got {model!r}')
+    name, _, kind = model.partition("-")
+    wide = kind in ("wide", "filled")
+    if name not in ("ico", "plain") or model not in MODELS:
+        raise ValueError(f'expected model "ico" or "plain", or these with "-wide", or "ico-filled", got {model!r}')
     widths = WIDE if wide else WIDTHS
     if resolution not in widths:
         raise ValueError(f"expected resolution {', '.join(map(str, widths))} for {model}, got {resolution}")
@@ -53,10 +55,12 @@ class IcosahedralNetwork(nn.Module):
     Fields are in the value basis. "plain" is the same network with the trivial group on the atlas without transition
     functions: charts are padded pixel by pixel, and frames taken as if they agreed. The "-wide" networks take grey
     values at four times as many points, of which each pixel gets the mean of the seven nearest: strokes are about as
-    wide as a pixel, and a value at its middle alone depends on how the stroke lies between pixels.
+    wide as a pixel, and a value at its middle alone depends on how the stroke lies between pixels. "ico-filled" is
+    "ico-wide" with the place of the missing neighbour at each of the twelve corners filled (`ChartConv`): at the
+    coarsest level of resolution 3 every pixel is next to corners.
 
     Args:
-        model: "ico", "plain", "ico-wide" or "plain-wide".
+        model: "ico", "plain", "ico-wide", "plain-wide" or "ico-filled".
         resolution: r, of 2^(2 r + 1) · 5 pixels.
         seed: of the initial weights.
     """
@@ -66,12 +70,14 @@ class IcosahedralNetwork(nn.Module):
         torch.manual_seed(seed)
         types = field_types(model, resolution)
         self.atlas = icosahedral_atlas(resolution)
-        self.finer = icosahedral_atlas(resolution + 1) if model.endswith("-wide") else None
+        self.finer = icosahedral_atlas(resolution + 1) if model.endswith(("-wide", "-filled")) else None
+        corners: Corners = "mean" if model.endswith("-filled") else "zero"
         self.average = SublatticePool(FieldType.parse("C6: 1xtrivial"), mode="mean", values=True)
         if model.startswith("plain"):
             self.atlas = self.atlas.without_transitions()
         self.convolutions = nn.ModuleList(
-            ChartConv(a, b, lattice="hexagonal", bias=False, values=True) for a, b in itertools.pairwise(types)
+            ChartConv(a, b, lattice="hexagonal", bias=False, values=True, corners=corners)
+            for a, b in itertools.pairwise(types)
         )
         self.norms = nn.ModuleList(ValueBatchNorm(t) for t in types[1:])
         self.pools = nn.ModuleDict({str(k): SublatticePool(types[k + 1], values=True) for k in POOLED[resolution]})

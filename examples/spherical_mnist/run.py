@@ -39,6 +39,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--images", type=int, default=60_000, help="training images")
     parser.add_argument("--batch", type=int, default=BATCH, help="training images in a step")
+    parser.add_argument("--turn-anew", action="store_true", help="training digits in every epoch, not once for all")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--precision", default="float32", choices=("float32", "bfloat16"), help="of convolutions while training"
@@ -69,7 +70,7 @@ def main() -> None:
 
 def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: argparse.Namespace) -> None:
     """Train one network, test it on all kinds of digits, and write its JSON file, unless that exists."""
-    name = f"{model}-{options.resolution}-{turn}-{seed}"
+    name = f"{model}-{options.resolution}-{turn}{'-anew' if options.turn_anew else ''}-{seed}"
     result = options.out / f"{name}.json"
     if result.exists():
         print(f"{name}: done before", flush=True)
@@ -83,6 +84,8 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
     while step < options.epochs * per_epoch:
         began, epoch = time.process_time(), step // per_epoch
         stop = min(step + SAVE_EVERY, (epoch + 1) * per_epoch)
+        if options.turn_anew:
+            digits = turned(train, turn, 1_000_000 + 1000 * seed + epoch)
         order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(1000 * seed + epoch))
         order = order[options.batch * (step - epoch * per_epoch) : options.batch * (stop - epoch * per_epoch)]
         losses.append(train_steps(network, optimizer, digits, order, step, options.epochs * per_epoch, options))
@@ -94,6 +97,7 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         "model": model,
         "resolution": options.resolution,
         "train": turn,
+        "turned": "anew in every epoch" if options.turn_anew else "once",
         "seed": seed,
         "images": len(digits.images),
         "epochs": options.epochs,

@@ -53,7 +53,7 @@ def test_the_plain_network_has_about_as_many_parameters(resolution, kind):
 def test_parameters_at_resolution_3():
     model = sys.modules["model"]
     found = [sum(p.numel() for p in model.make_network(m, 3, 0).parameters()) for m in model.MODELS]
-    assert found == [32_312, 34_751, 37_482, 38_216, 41_192]
+    assert found == [32_312, 34_751, 37_482, 38_216, 41_192, 38_216]
 
 
 def test_a_resolution_that_a_network_does_not_have_is_named():
@@ -91,7 +91,7 @@ def sixty(network, n_checked):
     return error, field_error
 
 
-@pytest.mark.parametrize("name", ["ico", "ico-wide"])
+@pytest.mark.parametrize("name", ["ico", "ico-wide", "ico-filled"])
 def test_all_sixty_rotations_of_the_icosahedron(name, monkeypatch):
     model = sys.modules["model"]
     monkeypatch.setattr(model, "WIDTHS", {3: (2, 3, 3, 4, 3)})
@@ -211,7 +211,23 @@ def test_batches_and_precision_are_options(tmp_path, monkeypatch, capsys):
     result = json.loads((tmp_path / "ico-wide-3-N-0.json").read_text())
     # 5 steps: 2, 2 and 1
     assert len(result["train_loss"]) == 3
-    assert (result["batch"], result["precision"]) == (4, "bfloat16")
+    assert (result["batch"], result["precision"], result["turned"]) == (4, "bfloat16", "once")
+
+
+def test_digits_turned_anew_have_other_rotations_in_every_epoch(tmp_path, monkeypatch, capsys):
+    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    run, rotations = sys.modules["run"], []
+    monkeypatch.setattr(sys.modules["model"], "WIDTHS", {3: (1, 1, 2)})
+    monkeypatch.setattr(run, "train_steps", lambda n, o, digits, *rest: rotations.append(digits.rotation) or 0.0)
+    command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path), "--settings", "R/R"]
+    for words in ([], ["--turn-anew"]):
+        monkeypatch.setattr(sys, "argv", [*command, "--epochs", "2", *words])
+        run.main()
+    once, again, first, second = rotations
+    assert once is again
+    assert (first - second).abs().amax() > 0.1
+    assert json.loads((tmp_path / "ico-3-R-anew-0.json").read_text())["turned"] == "anew in every epoch"
 
 
 def test_the_mesh_runs_too(tmp_path, monkeypatch, capsys):
