@@ -176,7 +176,14 @@ def file_and_rest(line: str, folder: Path) -> tuple[str, str] | None:
     """
     line = line.strip()
     ends = [(m.start(), m.end()) for m in re.finditer(r"\s+", line)] + [(len(line), len(line))]
-    return next(((line[:a], line[b:]) for a, b in ends if line[:a] and (folder / line[:a]).is_file()), None)
+    return next(((line[:a], line[b:]) for a, b in ends if line[:a] and _is_file(folder / line[:a])), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # the line is too long for a name, or has a character that no name has
+        return False
 
 
 def _read_text(file: Path) -> NDArray[Any]:

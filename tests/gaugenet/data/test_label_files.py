@@ -38,6 +38,8 @@ def test_a_line_that_begins_with_a_file(tmp_path):
     (tmp_path / "my").unlink()
     assert file_and_rest("my scan.obj 1 2", tmp_path) == ("my scan.obj", "1 2")
     assert file_and_rest("b.obj cat", tmp_path) is None
+    for no_name in ("0.123456789 " * 40, "\0 1"):
+        assert file_and_rest(f"b.obj {no_name}", tmp_path) is None
     assert file_and_rest("", tmp_path) is None
 
 
