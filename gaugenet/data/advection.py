@@ -60,7 +60,7 @@ def carried_by(mesh: TriangleMesh, psi: Floats) -> tuple[Any, Floats]:
     """S, scipy CSR array [V, V], and v [F, 3] of a stream function [V]; the root mean square of v is 1.
 
     Raises:
-        ValueError: the surface has a boundary or one side only, or ψ is constant.
+        ValueError: the surface has a boundary, one side only or a face without area, or ψ is constant.
     """
     from scipy.sparse import coo_array
 
@@ -71,11 +71,14 @@ def carried_by(mesh: TriangleMesh, psi: Floats) -> tuple[Any, Floats]:
     opposite = np.stack([corners[:, (k + 2) % 3] - corners[:, (k + 1) % 3] for k in range(3)], 1)
     normal = np.cross(opposite[:, 0], opposite[:, 1])
     double = np.linalg.norm(normal, axis=1)
+    if not (double > 0).all():
+        raise ValueError(f"{mesh.name}: face {int(np.argmin(double > 0))} has no area; remove such faces before")
     normal = normal / double[:, None]
     # ∇φ = n × e / 2A, and n × ∇φ = -e / 2A
     velocity = -np.einsum("fk,fkc->fc", psi[mesh.faces], opposite) / double[:, None]
     mean_square = float((velocity**2).sum(1) @ double / double.sum())
-    if np.ptp(psi) <= 1e-12 * np.abs(psi).max():
+    # also where it is another constant on every component
+    if np.sqrt(mean_square * double.mean()) <= 1e-12 * np.abs(psi).max():
         raise ValueError(f"{mesh.name}: the stream function is constant, so nothing moves")
     velocity /= np.sqrt(mean_square)
     gradient = np.cross(normal[:, None], opposite) / double[:, None, None]
@@ -101,7 +104,7 @@ def advect(
     """Solve the equation from random bumps, in float64, exactly in time.
 
     Args:
-        mesh: a closed two-sided surface in space, each of whose vertices has a face.
+        mesh: a closed two-sided surface in space, each of whose vertices has a face and each face an area.
         samples: how many initial values.
         steps: how many time steps from each.
         courant: way of a mean step, dt √(mean |v|²), over the root of the mean vertex area.

@@ -64,5 +64,12 @@ def test_seeds_and_what_cannot_be_solved():
         advect(mesh_from_arrays([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]))
     with pytest.raises(ValueError, match="nothing moves"):
         advect(SPHERE, psi=np.ones(80))
+    two = mesh_from_arrays(np.concatenate([SPHERE.vertices, SPHERE.vertices + 3]), [*SPHERE.faces, *SPHERE.faces + 80])
+    with pytest.raises(ValueError, match="nothing moves"):
+        advect(two, psi=np.repeat([0.0, 1.0], 80))
+    flat = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0]]
+    faces = [[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 4, 3], [4, 2, 3], [1, 2, 4]]
+    with pytest.raises(ValueError, match="face 5 has no area"):
+        advect(mesh_from_arrays(flat, faces))
     with pytest.raises(ValueError, match="embedded surface"):
         advect(shapes.flat_torus(5, 5).mesh)
