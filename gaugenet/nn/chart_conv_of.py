@@ -75,7 +75,8 @@ def _at_pixels(layer: GaugeConv, places: Tensor, radius: float, equal: bool) -> 
     window = around.double() if equal else torch.where(around, (1 - (r / radius).square()).square(), 0.0)
     theta = torch.atan2(places[:, 1], places[:, 0])
     scalars = layer.basis.angular(theta)[:, :, None] * layer.radial(r / radius)[:, None, :]
-    scalars = scalars.flatten(1) * (window / window.sum())[:, None]
+    # a kernel of one pixel has no neighbours
+    scalars = scalars.flatten(1) * (window / window.sum().clamp_min(1e-300))[:, None]
     weight = layer.basis.expand(layer.coefficients).double().cpu()
     kernel = torch.einsum("tb,bij->tij", scalars, weight)
     if layer.self_interaction is not None:

@@ -79,3 +79,10 @@ def test_what_is_refused():
         chart_conv_of(layer, radius=2.5)
     with pytest.raises(ValueError, match=r"above 1\.000 and below 1\.732"):
         chart_conv_of(mesh_layer("C6: 1x0", "C6: 1x1")[0], lattice="hexagonal", radius=0.9)
+
+
+def test_a_kernel_of_one_pixel_is_the_self_interaction():
+    layer, g = mesh_layer("C4: 1xregular", "C4: 1x0 + 1x1")
+    x = torch.randn(20, 4, generator=g, dtype=torch.float64)
+    out = chart_conv_of(layer, size=1)(x[:, None], flat_torus(4, 5))[:, 0]
+    assert (out - layer.bias(layer.self_interaction(x))).abs().max() < 1e-12
