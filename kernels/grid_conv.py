@@ -9,11 +9,11 @@ contiguous matrix [N, C], so that halos are row copies and every transform is on
 as on the hexagonal lattice, cost nothing. `direct` leaves it to torch's conv2d and takes images first, channels last in
 memory before and after, and multiplies by pixels that are 0 as well. On a CPU it is the fastest for the nine pixels of
 3 × 3 in float32, about as fast as the seven of a hexagon by taps; in float64, for which conv2d has no fast path there,
-the slowest. `fourier` takes N_h = H + k − 1 and
-N_w = W + k − 1 as periods: the correlation is a product at each of (N_h // 2 + 1) N_w frequencies, and what wraps
-around is never read. It needs 2 complex products per pixel and pair of channels instead of k² real ones; transforms are
-products with matrices of that size, so no length is worse than another. Under autocast everything is done in its type,
-as matrix products are elsewhere.
+the slowest. `fourier` takes N_h = H + k − 1 and N_w = W + k − 1 as periods: the correlation is a product at each of
+(N_h // 2 + 1) N_w frequencies, and what wraps around is never read. It needs 2 complex products per pixel and pair of
+channels instead of k² real ones; transforms are products with matrices of that size, so no length is worse than
+another. Under autocast `direct` and `fourier` work in its type, as matrix products do elsewhere, and taps in the type
+of x. All can be differentiated any number of times.
 """
 
 from __future__ import annotations
@@ -35,13 +35,16 @@ _LEAST_ROWS = 128
 def direct(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The equation at the top of this file by conv2d, images first: x [N, H + k − 1, W + k − 1, C_in], w
     [k, k, C_in, C_out] and a bias [C_out] → [N, H, W, C_out]; any floating dtype and device."""
-    out = torch.conv2d(x.permute(0, 3, 1, 2), weight.permute(3, 2, 0, 1), bias)
+    kernel = weight.permute(3, 2, 0, 1)
+    if kernel.dtype == torch.float64:
+        kernel = kernel.contiguous()  # else the second derivative of conv2d fails for one column of the result
+    out = torch.conv2d(x.permute(0, 3, 1, 2), kernel, bias)
     return out.permute(0, 2, 3, 1)
 
 
 def by_taps(x: Tensor, weight: Tensor, cells: Sequence[tuple[int, int]], size: int) -> Tensor:
     """The equation at the top of this file for k = `size` with w zero but at the `cells` (a, b): weight
-    [T, C_in, C_out]."""
+    [T, C_in, C_out], in the dtype of x or, where x has half precision, in float32, which is rounded to it."""
     out: Tensor = _Taps.apply(x, weight, tuple(cells), size)  # type: ignore[no-untyped-call]
     return out
 
@@ -54,17 +57,36 @@ class _Taps(torch.autograd.Function):
         return taps_sum(x, weight, None, cells, size)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            return *_differentiable(x, weight, ctx.cells, ctx.size, ctx.needs_input_grad[:2], grad), None, None
         height, width = grad.shape[:2]
         grad = grad.contiguous()
-        grad_x = torch.zeros_like(x) if ctx.needs_input_grad[0] else None
+        grad_x = x.new_zeros(x.shape) if ctx.needs_input_grad[0] else None
         grad_w = taps_gradient(x, grad, ctx.cells, ctx.size) if ctx.needs_input_grad[1] else None
         if grad_x is not None:
-            for w, (a, b) in zip(weight.unbind(0), ctx.cells):
+            for w, (a, b) in zip(_rounded(weight, x).unbind(0), ctx.cells):
                 back = w.T.expand(height, -1, -1)
                 _window(grad_x, a, b, height, width).baddbmm_(grad.flatten(1, 2), back)
         return grad_x, grad_w, None, None
+
+
+def _differentiable(
+    x: Tensor, weight: Tensor, cells: Sequence[tuple[int, int]], size: int, wanted: tuple[bool, ...], grad: Tensor
+) -> tuple[Tensor | None, ...]:
+    """Both gradients as functions that can be differentiated again, by conv2d."""
+    place = torch.tensor([a * size + b for a, b in cells], device=x.device)
+    square = weight.new_zeros(size * size, *weight.shape[1:]).index_add(0, place, weight)
+    square = _rounded(square, x).view(size, size, *weight.shape[1:])
+    out = direct(x.permute(2, 0, 1, 3), square).permute(1, 2, 0, 3)
+    inputs = [t for t, w in zip((x, weight), wanted) if w]
+    found = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
+    return tuple(next(found) if w else None for w in wanted)
+
+
+def _rounded(weight: Tensor, x: Tensor) -> Tensor:
+    return weight.to(x.dtype) if x.dtype in (torch.bfloat16, torch.float16) else weight
 
 
 def taps_sum(
@@ -85,7 +107,7 @@ def taps_sum(
         sums.zero_()
     else:
         sums.copy_(bias.expand_as(sums))
-    rows_of, weights = x.flatten(1, 2), weight.unbind(0)
+    rows_of, weights = x.flatten(1, 2), _rounded(weight, x).unbind(0)
     for rows, columns in _blocks(sums, x.shape[3]):
         block = sums[rows, columns]
         for (a, b), w in zip(cells, weights):
@@ -121,6 +143,8 @@ def _blocks(out: Tensor, channels: int) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of blocks of a result [H, W · N, C]; a single one but on a CPU."""
     height, length = out.shape[:2]
     size = height * length
+    if size == 0:
+        return
     if out.device.type == "cpu":
         size = max(_BLOCK // (out.element_size() * (channels + out.shape[2])), _LEAST_ROWS) * torch.get_num_threads()
     rows, columns = (max(size // length, 1), length) if size >= length else (1, size)

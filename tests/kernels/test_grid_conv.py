@@ -55,6 +55,46 @@ def test_float32_stays_within_rounding(correlate):
     assert off < 2e-6
 
 
+@pytest.mark.parametrize("correlate", [all_taps, direct, fourier])
+def test_any_layout_of_memory(correlate):
+    """Images first, of which grids first are a view; and weights the other way round."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 6, 7, 3, generator=g, dtype=torch.float64).permute(1, 2, 0, 3).requires_grad_()
+    w = torch.randn(4, 3, 3, 3, generator=g, dtype=torch.float64).permute(2, 3, 1, 0).requires_grad_()
+    probe = torch.randn(2, 4, 5, 4, generator=g, dtype=torch.float64).permute(1, 2, 0, 3)
+    expected, out = by_definition(x, w), correlate(x, w)
+    assert (out - expected).abs().max() < 1e-13
+    right = torch.autograd.grad(expected, (x, w), probe)
+    for got, exact in zip(torch.autograd.grad(out, (x, w), probe), right, strict=True):
+        assert (got - exact).abs().max() <= 1e-13 * exact.abs().max()
+
+
+@pytest.mark.parametrize("correlate", [all_taps, fourier])
+def test_no_images(correlate):
+    x, w = torch.zeros(6, 7, 0, 3, requires_grad=True), torch.ones(3, 3, 3, 4, requires_grad=True)
+    out = correlate(x, w)
+    assert out.shape == (4, 5, 0, 4)
+    to_x, to_w = torch.autograd.grad(out.sum(), (x, w))
+    assert to_x.shape == x.shape
+    assert not to_w.any()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_taps_of_half_precision_with_weights_of_float32(dtype):
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(6, 7, 2, 3, generator=g).to(dtype).requires_grad_()
+    w = torch.randn(3, 3, 3, 4, generator=g).requires_grad_()
+    out = all_taps(x, w)
+    probe = torch.randn(out.shape, generator=g).to(dtype)
+    exact = [t.detach().double().requires_grad_() for t in (x, w)]
+    expected = by_definition(*exact)
+    right = (expected, *torch.autograd.grad(expected, exact, probe.double()))
+    found = (out, *torch.autograd.grad(out, (x, w), probe))
+    assert [t.dtype for t in found] == [dtype, dtype, torch.float32]
+    for got, values in zip(found, right, strict=True):
+        assert (got - values).norm() < 1e-2 * values.norm()
+
+
 def test_some_taps_are_a_kernel_with_zeros():
     g = torch.Generator().manual_seed(0)
     x = torch.randn(6, 7, 2, 3, generator=g, dtype=torch.float64)
@@ -106,8 +146,9 @@ def test_under_autocast_values_and_gradients_stay_within_bfloat16():
         assert 1e-4 < (got - exact).norm() / exact.norm() < 1e-2
 
 
-def test_second_derivatives_through_the_fourier_transform():
+@pytest.mark.parametrize("correlate", [all_taps, direct, fourier])
+def test_second_derivatives(correlate):
     g = torch.Generator().manual_seed(0)
     x = torch.randn(4, 5, 2, 2, generator=g, dtype=torch.float64, requires_grad=True)
     w = torch.randn(3, 3, 2, 1, generator=g, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradgradcheck(fourier, (x, w))
+    assert torch.autograd.gradgradcheck(correlate, (x, w))
