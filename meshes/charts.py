@@ -130,7 +130,9 @@ class ChartAtlas:
     def remember(self, key: Any, build: Callable[[], _T]) -> _T:
         """``build()``, computed once per atlas and key."""
         if key not in self.memo:
-            self.memo[key] = build()
+            # what is made in inference mode could not be trained with later
+            with torch.inference_mode(False):
+                self.memo[key] = build()
         value: _T = self.memo[key]
         return value
 

@@ -204,9 +204,10 @@ class ChartConv(nn.Module):
             return None
         key = (x.dtype, x.device)
         if key not in self._spread:
-            unit = torch.eye(self.out_type.dim, dtype=torch.float64)[self.bias.columns.cpu()]
-            unit = to_values(self.out_type, unit[..., None])[..., 0] if self.values else unit
-            self._spread[key] = unit.to(device=x.device, dtype=x.dtype)
+            with torch.inference_mode(False):  # else nothing could be trained with it later
+                unit = torch.eye(self.out_type.dim, dtype=torch.float64)[self.bias.columns.cpu()]
+                unit = to_values(self.out_type, unit[..., None])[..., 0] if self.values else unit
+                self._spread[key] = unit.to(device=x.device, dtype=x.dtype)
         constant: Tensor = self.bias.value.to(x) @ self._spread[key]
         return constant
 

@@ -58,7 +58,8 @@ class TermExpansion:
         key = (square, coefficients.dtype, coefficients.device)
         if key not in self._cast:
             exact = self._exact_square if square else self._exact
-            self._cast[key] = exact.to(device=coefficients.device, dtype=coefficients.dtype)
+            with torch.inference_mode(False):  # else nothing could be trained with it later
+                self._cast[key] = exact.to(device=coefficients.device, dtype=coefficients.dtype)
         with torch.autocast(coefficients.device.type, enabled=False):
             return self._cast[key] @ coefficients.view(self._n, -1)
 

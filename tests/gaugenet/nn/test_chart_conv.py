@@ -7,6 +7,7 @@ from gaugenet.equivariance import audit
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.chart_atlases import cylinder, flat_plane, flat_torus, klein_bottle, mobius_strip
 from gaugenet.meshes.chart_geometry import chart_geometry
+from gaugenet.meshes.sphere_atlases import cube_atlas
 from gaugenet.nn.chart_conv import ChartConv
 from gaugenet.nn.chart_transport import chart_transport
 from gaugenet.nn.value_basis import from_values, to_values
@@ -100,3 +101,18 @@ def test_wrong_inputs_are_refused():
         layer_of("C4: 1x0", executor="fast")
     with pytest.raises(ValueError, match="off the lattice"):
         layer_of("C6: 1x1")
+
+
+@pytest.mark.parametrize("values", [False, True])
+@pytest.mark.parametrize("executor", ["taps", "direct"])
+def test_a_layer_that_was_used_in_inference_mode_can_be_trained(executor, values):
+    """On an atlas that met it there as well, with corners to be filled."""
+    conv, g = layer_of("C4: 2xregular", size=3, executor=executor, values=values, corners="mean")
+    atlas = cube_atlas(3)
+    x = torch.randn(atlas.n_pixels, 2, 8, generator=g, dtype=torch.float64)
+    with torch.inference_mode():
+        expected = conv(x, atlas)
+    out = conv(x, atlas)
+    assert torch.equal(out, expected)
+    out.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in conv.parameters())

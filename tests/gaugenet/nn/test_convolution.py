@@ -191,3 +191,16 @@ def test_the_order_of_visiting_changes_nothing(max_harmonic, random_geometry, cr
         assert torch.equal(conv.edges(ordered).order, order)
         x = torch.randn(geometry.n_sources, field.dim, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
         assert torch.equal(conv(x, ordered), conv(x, geometry))
+
+
+def test_a_geometry_that_was_used_in_inference_mode_can_be_trained_on(random_geometry):
+    in_type = FieldType.parse("SO(2): 2x0 + 1x1")
+    conv = GaugeConv(in_type, in_type)
+    geometry = random_geometry().to(dtype=torch.float32)
+    x = torch.randn(geometry.n_vertices, in_type.dim)
+    with torch.inference_mode():
+        expected = conv(x, geometry)
+    out = conv(x, geometry)
+    assert torch.equal(out, expected)
+    out.square().sum().backward()
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in conv.parameters())
