@@ -45,7 +45,8 @@ class Row:
     """On the vertices of the files, to each of which the probabilities of the classes are interpolated linearly in the
     new triangle that has the nearest point; on their faces, each of which takes those of the nearest new one."""
     limit: float
-    """The same for labels that were carried there and back: more than that, no prediction reaches."""
+    """The same for labels that were carried there and back, so what a network that is certain of all these labels
+    reaches. At borders of parts, probabilities may say more."""
 
 
 def run_evaluate(
@@ -173,7 +174,7 @@ def _print(rows: Sequence[Row], kind: str) -> None:
     many = {"vertex": "vertices", "face": "faces"}[kind]
     table = Table(box=None, pad_edge=False)
     table.add_column("test surfaces")
-    for heading in (many, "right", f"at the {many} before", "(at most)"):
+    for heading in (many, "right", f"at the {many} before", "(carried labels)"):
         table.add_column(heading, justify="right")
     for row in rows:
         shares = (f"{100 * share:.2f} %" for share in (row.accuracy, row.accuracy_before, row.limit))

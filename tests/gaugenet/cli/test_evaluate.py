@@ -7,9 +7,11 @@ import torch
 
 from gaugenet.checkpoint import Checkpoint
 from gaugenet.cli import run
+from gaugenet.cli.evaluate import _certain, _interpolated
 from gaugenet.cli.surfaces import dataset_of
 from gaugenet.config import Config
 from gaugenet.data.features import FeatureSpec
+from gaugenet.data.labelled import IGNORED
 from gaugenet.data.meshings import CHANGES
 from gaugenet.training import build_model
 
@@ -86,3 +88,10 @@ def test_wrong_numbers_of_surfaces_and_places_are_refused_before_the_work(weight
     assert run(["evaluate", "model.safetensors", "--json", "/dev/null/out.json"]) == 2
     out, err = capsys.readouterr()
     assert (out, err.startswith("gaugenet: error: /dev/null")) == ("", True)
+
+
+def test_probabilities_at_a_border_may_say_more_than_carried_labels():
+    near, weights = torch.tensor([[0, 1, 1]]), torch.tensor([[0.4, 0.6, 0.0]])
+    assert _interpolated(torch.tensor([[0.9, 0.1], [0.48, 0.52]]), near, weights).tolist() == [0]
+    assert _interpolated(_certain(torch.tensor([0, 1]), 2), near, weights).tolist() == [1]
+    assert _interpolated(_certain(torch.tensor([IGNORED, IGNORED]), 2), near, weights).tolist() == [IGNORED]
