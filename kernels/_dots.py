@@ -13,6 +13,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from gaugenet.kernels._kept_loops import named_after
 from gaugenet.kernels._tiles import _FEW_REGISTERS, VECTOR_BYTES, _Code, _data, prefetch
 
 LEFT, RIGHT = (2 if _FEW_REGISTERS else 4), 4
@@ -129,6 +130,7 @@ _tile: Any = intrinsic(_typed_tile)
 
 
 @njit(cache=True, nogil=True)
+@named_after("_tiles.py")
 def dots(n, m, parts, k, x, x0, x_row, x_part, w, w0, w_row, w_part, o, o0, o_row):  # type: ignore[no-untyped-def]
     """o[i, j] = Σ_p Σ_κ x[i, p, κ] w[j, p, κ] for i < n, j < m, p < parts, κ < k, whole vectors of them, on flat arrays
     with an offset and strides each."""

@@ -78,7 +78,7 @@ class Plan:
     """[·, 2] further sums: of two of those before"""
     products: tuple[Product, ...]
     product_table: NDArray[np.int64]
-    """[·, 5] as `_blocked.run_range` reads it, like the next two."""
+    """[·, 5] as `_blocked.run_ranges` reads it, like the next two."""
     scatter_table: NDArray[np.int64]
     gather_table: NDArray[np.int64]
     part_table: NDArray[np.int64]
