@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import torch
 
+from gaugenet.kernels import _cpu_edgewise
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 INSTALLED = importlib.util.find_spec("triton") is not None
 FORMS = ("triton, apart", "triton, fused")
-IMPLEMENTATIONS = FORMS if INTERPRETED else ("cpu", "reference")
+WAYS = {"aggregate first": -(10**9), "edge by edge": 10**9}
+IMPLEMENTATIONS = FORMS if INTERPRETED else (*(f"cpu, {way}" for way in WAYS), "reference")
 
 BLOCKS = [(0, 0, 1, 2), (1, 0, 2, 1)]
 NAN = float("nan")
@@ -27,7 +29,10 @@ NAN = float("nan")
 @pytest.fixture(params=IMPLEMENTATIONS)
 def implementation(request, monkeypatch):
     name, _, form = request.param.partition(", ")
-    monkeypatch.setenv("GAUGENET_TRITON_FORM", form or "auto")
+    monkeypatch.setenv("GAUGENET_TRITON_FORM", form if name == "triton" else "auto")
+    if name == "cpu":
+        monkeypatch.setattr(_cpu_edgewise, "_PACKING", WAYS[form])
+        monkeypatch.setattr(_cpu_edgewise, "_FEW", 10**9)
     return name
 
 

@@ -15,7 +15,7 @@ import sys
 import pytest
 import torch
 
-from gaugenet.kernels import _cpu
+from gaugenet.kernels import _cpu, _cpu_edgewise
 
 ALONE = os.environ.get("GAUGENET_TEST_WALLS") == "1"
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
@@ -65,7 +65,8 @@ PROBLEMS = {
 }
 
 
-CASES = [("cpu", name, side) for name in PROBLEMS for side in ("end", "start")]
+WAYS = {"aggregate first": -(10**9), "edge by edge": 10**9}
+CASES = [(way, name, side) for way in WAYS for name in PROBLEMS for side in ("end", "start")]
 if INTERPRETED:  # which takes long
     CASES = [("apart", name, "end") for name in PROBLEMS if name != "few scalars left over"]
     CASES += [("fused", name, "end") for name in ("all", "few scalars left over")]
@@ -84,7 +85,9 @@ def test_nothing_beyond_the_tensors_is_touched(case, error, tolerance, monkeypat
     arrays = {n: walled(value, side) for n in GEOMETRY if (value := getattr(edges, n)) is not None}
     problem.edges = dataclasses.replace(edges, **arrays)
     problem.x, problem.weight, problem.grad = (walled(t, side) for t in (problem.x, problem.weight, problem.grad))
-    if form == "cpu":
+    if form in WAYS:
+        monkeypatch.setattr(_cpu_edgewise, "_PACKING", WAYS[form])
+        monkeypatch.setattr(_cpu_edgewise, "_FEW", 10**9)
         monkeypatch.setattr(
             _cpu, "_empty", lambda size, dtype: walled(torch.full((size,), -7.0, dtype=dtype), side).numpy()
         )
@@ -95,7 +98,7 @@ def test_nothing_beyond_the_tensors_is_touched(case, error, tolerance, monkeypat
         monkeypatch.setattr(
             _triton, "_empty", lambda shape, like: walled(torch.full(shape, -7.0, dtype=like.dtype), side)
         )
-    for found, right in zip(problem.all("cpu" if form == "cpu" else "triton"), expected):
+    for found, right in zip(problem.all("cpu" if form in WAYS else "triton"), expected):
         assert error(found, right) < tolerance["float32"]
 
 
