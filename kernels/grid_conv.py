@@ -220,6 +220,7 @@ class _Folded(torch.autograd.Function):
 
 
 @lru_cache(maxsize=64)
+@torch.inference_mode(False)  # else nothing could be trained with them later
 def _matrices(rows: int, columns: int, k: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
     """Both transforms, their inverses and that of the taps, real and imaginary parts interleaved by rows.
 

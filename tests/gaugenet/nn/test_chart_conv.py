@@ -104,11 +104,11 @@ def test_wrong_inputs_are_refused():
 
 
 @pytest.mark.parametrize("values", [False, True])
-@pytest.mark.parametrize("executor", ["taps", "direct"])
+@pytest.mark.parametrize("executor", ["taps", "fourier", "direct"])
 def test_a_layer_that_was_used_in_inference_mode_can_be_trained(executor, values):
-    """On an atlas that met it there as well, with corners to be filled."""
+    """On an atlas that met it there as well, with corners to be filled, and of a size that no other test has."""
     conv, g = layer_of("C4: 2xregular", size=3, executor=executor, values=values, corners="mean")
-    atlas = cube_atlas(3)
+    atlas = cube_atlas(11)
     x = torch.randn(atlas.n_pixels, 2, 8, generator=g, dtype=torch.float64)
     with torch.inference_mode():
         expected = conv(x, atlas)
