@@ -275,9 +275,12 @@ def _divided(folder: Path, items: list[Item]) -> dict[str, list[Item]]:
     divided: dict[str, list[Item]] = {}
     for name, file in lists.items():
         for line in filter(None, map(str.strip, read_lines(file))):
-            if line not in by_name:
-                raise DatasetError(file, f"there is no shape {line!r}", "write one name of a mesh per line")
-            divided.setdefault(name, []).append(by_name[line])
+            # names may have spaces in them; several names without are understood as well
+            several = line not in by_name and all(word in by_name for word in line.split())
+            for shape in line.split() if several else [line]:
+                if shape not in by_name:
+                    raise DatasetError(file, f"there is no shape {shape!r}", "write one name of a mesh per line")
+                divided.setdefault(name, []).append(by_name[shape])
     return divided
 
 

@@ -70,6 +70,8 @@ def test_coseg_and_its_split(tmp_path):
     write_lines(tmp_path / "test.txt", ["12.off"])
     named = FolderDataset(tmp_path)
     assert (named.size("train"), labels_of(named, "test")) == (3, {"12": [0, 0, 1, 2]})
+    write_lines(tmp_path / "test.txt", ["4 5.off"])
+    assert [s.name for s in FolderDataset(tmp_path).meshes("test")] == ["4", "5"]
     write_lines(tmp_path / "test.txt", ["13"])
     with pytest.raises(DatasetError, match="there is no shape '13'"):
         FolderDataset(tmp_path)
