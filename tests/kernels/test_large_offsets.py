@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import torch
 
-from gaugenet.kernels import _cpu, _reference
+from gaugenet.kernels import _cpu, _cpu_edgewise, _reference
 from gaugenet.kernels._reference import EdgeArrays, TransportBlock
 from gaugenet.kernels._triton_plan import contraction_plan, packing
 from gaugenet.kernels.csr import reverse_csr
@@ -108,6 +108,16 @@ def assert_near(found, expected):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.fixture
+def way(request, monkeypatch):
+    """Which of both ways a CPU takes, whatever would take less time."""
+    monkeypatch.setattr(_cpu_edgewise, "_PACKING", 10**9 if request.param == "edge by edge" else -(10**9))
+
+
+BOTH_WAYS = pytest.mark.parametrize(
+    "way", ["edge by edge"] if INTERPRETED else ["aggregate first", "edge by edge"], indirect=True
+)
+
 NEAR = [0, 2, 1, 2, 0]
 """Sources of five edges, among three."""
 
@@ -125,8 +135,9 @@ def implementations():
     return dict.fromkeys(("triton", "apart", "fused"), _triton)
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("name", ["apart", "fused"] if INTERPRETED else ["reference", "cpu"])
-def test_sources_beyond_the_limit(name, monkeypatch):
+def test_sources_beyond_the_limit(name, way, monkeypatch):
     """Result and weight gradient with a source whose numbers begin beyond 2³¹; both forms of the kernels."""
     monkeypatch.setenv("GAUGENET_TRITON_FORM", name if INTERPRETED else "auto")
     n = LIMIT // 16 + 100
@@ -145,8 +156,9 @@ def test_sources_beyond_the_limit(name, monkeypatch):
 
 
 @compiled
+@BOTH_WAYS
 @pytest.mark.parametrize("together", [True, False], ids=["both gradients", "each alone"])
-def test_gradients_beyond_the_limit_on_a_cpu(monkeypatch, together):
+def test_gradients_beyond_the_limit_on_a_cpu(monkeypatch, together, way):
     """The gradient to x is written beyond 2³¹ numbers, and x is read there for the gradient to the weight."""
     columns = 1 << 13
     n = LIMIT // columns + 64
@@ -183,8 +195,9 @@ def test_gradients_beyond_the_limit_on_a_cpu(monkeypatch, together):
     assert_near(to_weight, _reference.weight_grad(x[at], grad, near, blocks, one))
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("name", ["triton"] if INTERPRETED else ["cpu"])
-def test_edges_beyond_the_limit(name):
+def test_edges_beyond_the_limit(name, way):
     """Their angles and scalars lie beyond 2³¹ numbers, read in order and through an index. (The definition itself makes
     tensors as long as the edges.)"""
     n = LIMIT // 2 + 9
