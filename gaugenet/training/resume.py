@@ -11,6 +11,7 @@ from gaugenet.world import World
 _MAY_CHANGE = (
     "data.background",
     "data.cache",
+    "data.path",
     "model.checkpointing",
     "train.device",
     "train.epochs",
@@ -20,7 +21,8 @@ _MAY_CHANGE = (
     "train.test_every",
     "train.threads",
 )
-"""Settings that a resumed run may change; all others must be those of its beginning."""
+"""Settings that a resumed run may change; all others must be those of its beginning. Where the surfaces lie does not
+matter as long as they are the same (`check_same_data`)."""
 
 
 def check_same_run(config: Config, before: Config) -> None:

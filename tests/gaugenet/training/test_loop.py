@@ -152,6 +152,11 @@ def test_a_run_is_not_resumed_with_other_settings(data, tmp_path, config):
     state = ResumeState.load(tmp_path / "resume.safetensors")
     with pytest.raises(ValueError, match=r"train.lr is 0.5 but the run to resume began with 0.02"):
         train(config.override(["train.lr=0.5"]), data, tmp_path, resume=state)
+    moved = config.override(["data.path=elsewhere"])
+    with pytest.raises(ValueError, match="is gone since the run to resume began"):
+        train(moved, dataclasses.replace(data, train=data.train[:-1]), tmp_path, resume=state)
+    # the same surfaces in another folder
+    assert train(moved, data, tmp_path, resume=state).test is not None
 
 
 class KilledWithin(Silent):
