@@ -17,7 +17,7 @@ from gaugenet.kernels._windows import WINDOW, Int32, Int64, Real, Signs, fill, r
 
 # Not a literal: numba would compile the tiles once more for it.
 UNIT = np.int64(1)
-_INNER = 160
+INNER = 160
 """Rows of the right factor per pass: together with a panel of columns they stay in the first-level cache."""
 
 
@@ -117,12 +117,12 @@ def _contract(
     one = out.dtype.type(1)
     for q in range(products.shape[0]):
         a0, inner, w0, columns, before = products[q]
-        for k0 in range(0, inner, _INNER):
+        for k0 in range(0, inner, INNER):
             product(
                 n,
                 columns // lanes,
                 lanes,
-                min(_INNER, inner - k0),
+                min(INNER, inner - k0),
                 sums,
                 a0 + k0,
                 wide,

@@ -10,7 +10,7 @@ from typing import Any
 
 from numba import njit
 
-from gaugenet.kernels._blocked import UNIT
+from gaugenet.kernels._blocked import INNER, UNIT
 from gaugenet.kernels._dots import dots
 from gaugenet.kernels._kept_loops import named_after
 from gaugenet.kernels._slots import spread, times, turn
@@ -18,8 +18,6 @@ from gaugenet.kernels._team import team
 from gaugenet.kernels._tiles import MAX_ROWS, claim, product, scale
 from gaugenet.kernels._windows import Int32, Int64, Real, Signs, fill, powers, row_at, signs
 
-_INNER = 160
-"""Rows of the right factor per pass."""
 _ROWS = MAX_ROWS[-1]
 """Rows of the weight gradient per pass: written one after the other, not column by column."""
 
@@ -165,12 +163,12 @@ def _take_ranges(
             if out.shape[0] > 0:
                 if transposed:
                     for b in range(n_scalars):
-                        for k0 in range(0, w_rows, _INNER):
+                        for k0 in range(0, w_rows, INNER):
                             product(
                                 n,
                                 out_row // lanes,
                                 lanes,
-                                min(_INNER, w_rows - k0),
+                                min(INNER, w_rows - k0),
                                 sums,
                                 b * padded + k0,
                                 wide,
