@@ -22,6 +22,8 @@ from picture import draw
 from safetensors.torch import save_file
 from torch import Tensor
 
+from gaugenet.training.own_results import OtherRunError, is_done, write_result
+
 BANDS, FOLDS = 6, 3
 """Bands of 60 degrees of longitude from Greenwich eastwards; fold k is tested on the bands k and k + 3."""
 BATCH = 3
@@ -77,9 +79,14 @@ def rmse(predicted: Tensor, earth: Earth, rows: Tensor, area: Tensor) -> float:
 
 
 def run(name: str, seed: int, sphere: Sphere, earth: Earth, used: Tensor, options: argparse.Namespace) -> None:
-    """Train one network on each division, write its JSON file and what it predicts, unless that exists."""
+    """Train one network on each division, write its JSON file and what it predicts, unless that exists.
+
+    Raises:
+        OtherRunError: it exists with other settings.
+    """
     result = options.out / f"{name}-{seed}.json"
-    if result.exists():
+    made_with = {"model": name, "seed": seed, "level": options.level, "steps": options.steps}
+    if is_done(result, made_with):
         print(f"{name}, seed {seed}: done before", flush=True)
         return
     area, fold, began = sphere.geometry.area.float(), folds(earth), time.process_time()
@@ -94,11 +101,7 @@ def run(name: str, seed: int, sphere: Sphere, earth: Earth, used: Tensor, option
         predicted[fold == k] = found[fold == k]
         fitted.append(rmse(found, earth, used & (fold != k), area))
     written = {
-        "model": name,
-        "seed": seed,
         "parameters": parameters,
-        "level": options.level,
-        "steps": options.steps,
         "rmse": rmse(predicted, earth, used, area),
         "rmse_of_folds": [rmse(predicted, earth, used & (fold == k), area) for k in range(FOLDS)],
         "rmse_trained": sum(fitted) / FOLDS,
@@ -106,8 +109,7 @@ def run(name: str, seed: int, sphere: Sphere, earth: Earth, used: Tensor, option
         "torch": torch.__version__,
     }
     save_file({"predicted": predicted}, options.out / f"{name}-{seed}.safetensors")
-    result.with_suffix(".part").write_text(json.dumps(written, indent=1))
-    result.with_suffix(".part").replace(result)
+    write_result(result, made_with, written)
     print(f"{name}, seed {seed}: {written['rmse']:.2f} K, {written['processor_seconds']:.0f} s", flush=True)
 
 
@@ -159,10 +161,12 @@ def main() -> None:
         parser.error(str(error))
     # the corners of the icosahedron are left out for all models
     used = earth.known & ~sphere.corners
-    run("zonal mean", 0, sphere, earth, used, options)
-    for seed in map(int, options.seeds.split(",")):
-        for name in models:
+    runs = [("zonal mean", 0)] + [(name, seed) for seed in map(int, options.seeds.split(",")) for name in models]
+    for name, seed in runs:
+        try:
             run(name, seed, sphere, earth, used, options)
+        except OtherRunError as error:
+            parser.error(str(error))
     print(table(options.out))
     if options.picture is not None:
         draw(options.picture, earth, used, options.out, torch.arange(BANDS) * (360 / BANDS))

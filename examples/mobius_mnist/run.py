@@ -21,6 +21,7 @@ from triangulated import TriangulatedNetwork
 
 from gaugenet.data.digits import Digits, bundled_digits, mnist
 from gaugenet.training.own_loop import load_state, save_state
+from gaugenet.training.own_results import OtherRunError, is_done, write_result
 
 PAPER = {
     "cnn": (1_501_162, "1.97 ± 0.11", "42.99 ± 2.65"),
@@ -65,15 +66,31 @@ def main() -> None:
         for seed in map(int, options.seeds.split(",")):
             for model in models:
                 for setting in settings:
-                    run(digits, model, setting, seed, options)
+                    try:
+                        run(digits, model, setting, seed, options)
+                    except OtherRunError as error:
+                        parser.error(str(error))
     print(table(options.out))
 
 
 def run(digits: Digits, model: str, setting: str, seed: int, options: argparse.Namespace) -> None:
-    """Train one network and write its JSON file, unless that exists."""
+    """Train one network and write its JSON file, unless that exists.
+
+    Raises:
+        OtherRunError: it exists with other settings, or such a run was begun.
+    """
     name = f"{model}-{setting}-{seed}"
     result = options.out / f"{name}.json"
-    if result.exists():
+    made_with = {
+        "model": model,
+        "train": setting,
+        "seed": seed,
+        "data": digits.name,
+        "images": len(digits.train),
+        "epochs": options.epochs,
+        "precision": options.precision,
+    }
+    if is_done(result, made_with):
         print(f"{name}: done before", flush=True)
         return
     images = shifted(digits.train, seed) if setting == "shifted" else digits.train
@@ -86,33 +103,25 @@ def run(digits: Digits, model: str, setting: str, seed: int, options: argparse.N
     state = options.out / f"{name}.safetensors"
     start, spent, losses = 0, 0.0, []
     if state.exists():
-        start, spent, losses = load_state(state, network, optimizer)
+        start, spent, losses = load_state(state, network, optimizer, made_with)
     for epoch in range(start, options.epochs):
         for group in optimizer.param_groups:
             group["lr"] = 5e-3 * 0.5 ** (5 * epoch // options.epochs)
         began = time.process_time()
         losses.append(train_epoch(network, optimizer, images, digits.train_label, 1000 * seed + epoch, options))
         spent += time.process_time() - began
-        save_state(state, network, optimizer, epoch + 1, spent, losses)
+        save_state(state, network, optimizer, epoch + 1, spent, losses, made_with)
         print(f"{name}: epoch {epoch + 1}, loss {losses[-1]:.4f}, {spent:.0f} s of processor", flush=True)
     error = test_error(network, shifted(digits.test, 10_000 + seed), digits.test_label, options.device)
-    written = {
-        "model": model,
-        "train": setting,
-        "seed": seed,
-        "data": digits.name,
-        "images": len(images),
-        "epochs": options.epochs,
+    found = {
         "parameters": sum(p.numel() for p in network.parameters()),
         "test_error_percent": error,
         "train_loss": losses,
         "processor_seconds": spent,
-        "precision": options.precision,
         "device": options.device,
         "torch": torch.__version__,
     }
-    result.with_suffix(".part").write_text(json.dumps(written, indent=1))
-    result.with_suffix(".part").replace(result)
+    write_result(result, made_with, found)
     state.unlink(missing_ok=True)
     print(f"{name}: test error {error:.2f} %", flush=True)
 

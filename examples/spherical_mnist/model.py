@@ -25,7 +25,9 @@ POOLED = {3: (0, 2), 4: (0, 2, 4), 5: (0, 2, 4)}
 """The convolutions after which pixels are pooled."""
 WIDE = {3: (6, 8, 12, 16, 32), 4: (6, 8, 8, 12, 16, 32)}
 """The same of the "-wide" networks, whose last fields, all that the perceptron sees of a digit, are more."""
-MODELS = ("ico", "plain", "mesh", "ico-wide", "plain-wide", "ico-filled")
+LARGE = {4: (8, 16, 16, 24, 24, 32, 64), 5: (8, 16, 16, 24, 24, 32, 64)}
+"""The same of the "-large" networks, about those of Cohen et al. 2019."""
+MODELS = ("ico", "plain", "mesh", "ico-wide", "plain-wide", "ico-filled", "ico-large", "plain-large")
 
 
 def field_types(model: str, resolution: int) -> list[FieldType]:
@@ -36,10 +38,11 @@ def field_types(model: str, resolution: int) -> list[FieldType]:
         ValueError: there is no such model on charts, or none at this resolution.
     """
     name, _, kind = model.partition("-")
-    wide = kind in ("wide", "filled")
     if name not in ("ico", "plain") or model not in MODELS:
-        raise ValueError(f'expected model "ico" or "plain", or these with "-wide", or "ico-filled", got {model!r}')
-    widths = WIDE if wide else WIDTHS
+        raise ValueError(
+            f'expected model "ico" or "plain", or these with "-wide" or "-large", or "ico-filled", got {model!r}'
+        )
+    widths = {"": WIDTHS, "wide": WIDE, "filled": WIDE, "large": LARGE}[kind]
     if resolution not in widths:
         raise ValueError(f"expected resolution {', '.join(map(str, widths))} for {model}, got {resolution}")
     if name == "ico":
@@ -57,10 +60,11 @@ class IcosahedralNetwork(nn.Module):
     values at four times as many points, of which each pixel gets the mean of the seven nearest: strokes are about as
     wide as a pixel, and a value at its middle alone depends on how the stroke lies between pixels. "ico-filled" is
     "ico-wide" with the place of the missing neighbour at each of the twelve corners filled (`ChartConv`): at the
-    coarsest level of resolution 3 every pixel is next to corners.
+    coarsest level of resolution 3 every pixel is next to corners. The "-large" ones are as "ico-filled" and
+    "plain-wide" with seven convolutions.
 
     Args:
-        model: "ico", "plain", "ico-wide", "plain-wide" or "ico-filled".
+        model: any of `MODELS` but "mesh".
         resolution: r, of 2^(2 r + 1) · 5 pixels.
         seed: of the initial weights.
     """
@@ -70,8 +74,8 @@ class IcosahedralNetwork(nn.Module):
         torch.manual_seed(seed)
         types = field_types(model, resolution)
         self.atlas = icosahedral_atlas(resolution)
-        self.finer = icosahedral_atlas(resolution + 1) if model.endswith(("-wide", "-filled")) else None
-        corners: Corners = "mean" if model.endswith("-filled") else "zero"
+        self.finer = icosahedral_atlas(resolution + 1) if "-" in model else None
+        corners: Corners = "mean" if model in ("ico-filled", "ico-large") else "zero"
         self.average = SublatticePool(FieldType.parse("C6: 1xtrivial"), mode="mean", values=True)
         if model.startswith("plain"):
             self.atlas = self.atlas.without_transitions()

@@ -23,6 +23,7 @@ from model import MODELS, make_network
 from torch import Tensor, nn
 
 from gaugenet.training.own_loop import load_state, save_state
+from gaugenet.training.own_results import OtherRunError, is_done, write_result
 
 LEARNING_RATE = 5e-3
 SAVE_EVERY = 50
@@ -64,22 +65,40 @@ def main() -> None:
         for seed in map(int, options.seeds.split(",")):
             for model in models:
                 for turn in dict.fromkeys(first for first, _ in settings):
-                    run(train, test, model, turn, seed, options)
+                    try:
+                        run(train, test, model, turn, seed, options)
+                    except OtherRunError as error:
+                        parser.error(str(error))
     print(table(options.out))
 
 
 def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: argparse.Namespace) -> None:
-    """Train one network, test it on all kinds of digits, and write its JSON file, unless that exists."""
+    """Train one network, test it on all kinds of digits, and write its JSON file, unless that exists.
+
+    Raises:
+        OtherRunError: it exists with other settings, or such a run was begun.
+    """
     name = f"{model}-{options.resolution}-{turn}{'-anew' if options.turn_anew else ''}-{seed}"
     result = options.out / f"{name}.json"
-    if result.exists():
+    digits = turned(train, turn, seed)
+    made_with = {
+        "model": model,
+        "resolution": options.resolution,
+        "train": turn,
+        "turned": "anew in every epoch" if options.turn_anew else "once",
+        "seed": seed,
+        "images": len(digits.images),
+        "epochs": options.epochs,
+        "batch": options.batch,
+        "precision": options.precision,
+    }
+    if is_done(result, made_with):
         print(f"{name}: done before", flush=True)
         return
-    digits = turned(train, turn, seed)
     network = make_network(model, options.resolution, seed).to(options.device)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
     state = options.out / f"{name}.safetensors"
-    step, spent, losses = load_state(state, network, optimizer) if state.exists() else (0, 0.0, [])
+    step, spent, losses = load_state(state, network, optimizer, made_with) if state.exists() else (0, 0.0, [])
     per_epoch = -(-len(digits.images) // options.batch)
     while step < options.epochs * per_epoch:
         began, epoch = time.process_time(), step // per_epoch
@@ -90,19 +109,10 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         order = order[options.batch * (step - epoch * per_epoch) : options.batch * (stop - epoch * per_epoch)]
         losses.append(train_steps(network, optimizer, digits, order, step, options.epochs * per_epoch, options))
         spent, step = spent + time.process_time() - began, stop
-        save_state(state, network, optimizer, step, spent, losses)
+        save_state(state, network, optimizer, step, spent, losses, made_with)
         print(f"{name}: step {step}, loss {losses[-1]:.4f}, {spent:.0f} s of processor", flush=True)
     errors = {kind: test_error(network, turned(test, kind, 10_000 + seed)) for kind in TURNS}
-    written = {
-        "model": model,
-        "resolution": options.resolution,
-        "train": turn,
-        "turned": "anew in every epoch" if options.turn_anew else "once",
-        "seed": seed,
-        "images": len(digits.images),
-        "epochs": options.epochs,
-        "batch": options.batch,
-        "precision": options.precision,
+    found = {
         "parameters": sum(p.numel() for p in network.parameters()),
         "test_error_percent": errors,
         "train_loss": losses,
@@ -110,8 +120,7 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         "device": options.device,
         "torch": torch.__version__,
     }
-    result.with_suffix(".part").write_text(json.dumps(written, indent=1))
-    result.with_suffix(".part").replace(result)
+    write_result(result, made_with, found)
     print(f"{name}: test error " + ", ".join(f"{k} {e:.2f} %" for k, e in errors.items()), flush=True)
 
 
@@ -157,16 +166,19 @@ def table(folder: Path) -> str:
         "| model | resolution | parameters | trained on | images × epochs | test N | test I | test R | seeds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    key = ("model", "resolution", "parameters", "train", "images", "epochs")
-    for row in dict.fromkeys(tuple(r[k] for k in key) for r in runs):
-        model, resolution, parameters, turn, images, epochs = row
+    key = ("model", "resolution", "parameters", "train", "images", "epochs", "turned", "batch", "precision")
+    # the first files did not say how digits were turned
+    rows = [tuple({"turned": "once", **r}.get(k) for k in key) for r in runs]
+    for row in dict.fromkeys(rows):
+        model, resolution, parameters, turn, images, epochs, how, *_ = row
         cells = []
-        alike = [r for r in runs if tuple(r[k] for k in key) == row]
+        how = "" if how == "once" else ", anew"
+        alike = [r for r, its_row in zip(runs, rows) if its_row == row]
         for kind in TURNS:
             right = 100 - torch.tensor([r["test_error_percent"][kind] for r in alike], dtype=torch.float64)
             cells.append(f"{right.mean():.2f}" + (f" ± {right.std():.2f}" if len(right) > 1 else ""))
         lines.append(
-            f"| {model} | {resolution} | {parameters:,} | {turn} | {images:,} × {epochs} | "
+            f"| {model} | {resolution} | {parameters:,} | {turn}{how} | {images:,} × {epochs} | "
             + " | ".join(cells)
             + f" | {len(alike)} |"
         )

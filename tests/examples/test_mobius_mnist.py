@@ -109,27 +109,35 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
         monkeypatch.setitem(sys.modules, name, module)
     runner = load("mobius_mnist", "run")
 
-    def call(epochs, out):
+    def call(out, epochs=2):
         command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path / out)]
         command += ["--models", "scalar", "--train", "centred", "--epochs", str(epochs)]
         monkeypatch.setattr(sys, "argv", command)
         runner.main()
         return capsys.readouterr().out
 
-    table = call(2, "whole")
+    table = call("whole")
     result = json.loads((tmp_path / "whole" / "scalar-centred-0.json").read_text())
     assert result["parameters"] == PARAMETERS["scalar"]
     assert "| 901,962 | – | 1.60 ± 0.10 |" in table
-    assert "done before" in call(2, "whole")
+    assert "done before" in call("whole")
+    with pytest.raises(SystemExit):
+        call("whole", epochs=3)
+    assert "scalar-centred-0.json is of a run with epochs = 2 and now epochs is 3" in capsys.readouterr().err
     # interrupted after the first epoch, then again: the same losses
-    monkeypatch.setattr(runner, "test_error", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-    with pytest.raises(KeyboardInterrupt):
-        call(1, "halves")
-    monkeypatch.undo()
-    for name, module in (("data", data), ("model", model), ("triangulated", triangulated)):
-        monkeypatch.setitem(sys.modules, name, module)
-    runner = load("mobius_mnist", "run")
-    call(2, "halves")
+    train_epoch, trained = runner.train_epoch, []
+
+    def interrupted(*arguments):
+        if len(trained) == 1:
+            raise KeyboardInterrupt
+        trained.append(arguments)
+        return train_epoch(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "train_epoch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            call("halves")
+    call("halves")
     resumed = json.loads((tmp_path / "halves" / "scalar-centred-0.json").read_text())
     assert resumed["train_loss"] == result["train_loss"]
     assert resumed["test_error_percent"] == result["test_error_percent"]

@@ -180,6 +180,9 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
     assert f"| ico | 3 | {result['parameters']:,} | R | 60 × 2 | " in table
     assert "done before" in call("whole")
     assert call("whole", "--table").count("\n") == 3
+    with pytest.raises(SystemExit):
+        call("whole", "--batch", "20")
+    assert "ico-3-R-0.json is of a run with batch = 10 and now batch is 20" in capsys.readouterr().err
 
     save, saved = runner.save_state, []
 

@@ -50,6 +50,17 @@ def test_a_state_before_the_first_step_and_only_the_weights(tmp_path):
     assert load_state(tmp_path / "s.safetensors", network, optimizer) == (0, 0.0, [])
 
 
+def test_a_run_of_other_settings_is_refused_and_nothing_is_loaded(tmp_path):
+    network, optimizer = build()
+    save_state(tmp_path / "s.safetensors", network, optimizer, 2, 0.5, [1.0, 0.5], {"epochs": 5, "batch": 40})
+    assert load_state(tmp_path / "s.safetensors", network, optimizer, {"epochs": 5, "batch": 40})[0] == 2
+    other, its_optimizer = build()
+    nn.init.zeros_(other[0].weight)
+    with pytest.raises(ValueError, match=r"s\.safetensors is of a run with batch = 40 and now batch is 100"):
+        load_state(tmp_path / "s.safetensors", other, its_optimizer, {"epochs": 5, "batch": 100})
+    assert not other[0].weight.any()
+
+
 def test_another_network_and_a_damaged_file_are_refused(tmp_path):
     network, optimizer = build()
     save_state(tmp_path / "s.safetensors", network, optimizer, 0, 0.0, [])
