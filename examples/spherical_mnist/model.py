@@ -25,7 +25,7 @@ POOLED = {3: (0, 2), 4: (0, 2, 4), 5: (0, 2, 4)}
 """The convolutions after which pixels are pooled."""
 WIDE = {3: (6, 8, 12, 16, 32), 4: (6, 8, 8, 12, 16, 32)}
 """The same of the "-wide" networks, whose last fields, all that the perceptron sees of a digit, are more."""
-LARGE = {4: (8, 16, 16, 24, 24, 32, 64), 5: (8, 16, 16, 24, 24, 32, 64)}
+LARGE = dict.fromkeys((3, 4, 5), (8, 16, 16, 24, 24, 32, 64))
 """The same of the "-large" networks, about those of Cohen et al. 2019."""
 MODELS = ("ico", "plain", "mesh", "ico-wide", "plain-wide", "ico-filled", "ico-large", "plain-large")
 
@@ -116,6 +116,12 @@ class IcosahedralNetwork(nn.Module):
 def make_network(model: str, resolution: int, seed: int) -> IcosahedralNetwork | MeshNetwork:
     """One of `MODELS` with fresh weights."""
     return MeshNetwork(resolution, seed=seed) if model == "mesh" else IcosahedralNetwork(model, resolution, seed=seed)
+
+
+def models_at(resolution: int) -> list[str]:
+    """Those of `MODELS` that there are at this resolution."""
+    without_wide = [m for m in MODELS if not m.endswith(("-wide", "-filled"))]
+    return list(MODELS) if resolution in WIDE else without_wide
 
 
 def _without(n: int, left_out: tuple[int, ...]) -> Tensor:

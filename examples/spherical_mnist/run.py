@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from data import BATCH, TURNS, Digits, mnist, turned
-from model import MODELS, make_network
+from model import MODELS, make_network, models_at
 from torch import Tensor, nn
 
 from gaugenet.training.own_loop import load_state, save_state
@@ -36,7 +36,9 @@ def main() -> None:
     parser.add_argument("--models", default="ico", help=f"comma-separated, of {', '.join(MODELS)}; or all")
     parser.add_argument("--settings", default="N/N,N/R,R/R", help="comma-separated, training/test, of N, I and R")
     parser.add_argument("--seeds", default="0", help="comma-separated numbers")
-    parser.add_argument("--resolution", type=int, default=3, help="3, 4 or 5: 640, 2,560 or 10,240 pixels")
+    parser.add_argument(
+        "--resolution", type=int, default=3, choices=(3, 4, 5), help="3, 4 or 5: 640, 2,560 or 10,240 pixels"
+    )
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--images", type=int, default=60_000, help="training images")
     parser.add_argument("--batch", type=int, default=BATCH, help="training images in a step")
@@ -48,10 +50,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/spherical_mnist"))
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
     options = parser.parse_args()
-    models = list(MODELS) if options.models == "all" else options.models.split(",")
+    models = models_at(options.resolution) if options.models == "all" else options.models.split(",")
     settings = [tuple(setting.split("/")) for setting in options.settings.split(",")]
     if wrong := [m for m in models if m not in MODELS]:
         parser.error(f"unknown model {wrong[0]!r}: expected some of {', '.join(MODELS)}")
+    if wrong := [m for m in models if m not in models_at(options.resolution)]:
+        parser.error(f"there is no {wrong[0]} at resolution {options.resolution}: it has 3 and 4")
     if wrong := [s for s in settings if len(s) != 2 or not set(s) <= set(TURNS)]:
         parser.error(f"unknown setting {'/'.join(wrong[0])!r}: expected e.g. N/R, of N, I and R")
     if not options.table:

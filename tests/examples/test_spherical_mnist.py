@@ -43,7 +43,10 @@ def smooth(n=3, seed=0):
     return lambda p: ((ways @ p.T) ** powers[:, None]).sum(1).T[..., None]
 
 
-@pytest.mark.parametrize(("resolution", "kind"), [(3, ""), (4, ""), (5, ""), (3, "-wide"), (4, "-wide")])
+@pytest.mark.parametrize(
+    ("resolution", "kind"),
+    [(3, ""), (4, ""), (5, ""), (3, "-wide"), (4, "-wide"), (3, "-large"), (4, "-large"), (5, "-large")],
+)
 def test_the_plain_network_has_about_as_many_parameters(resolution, kind):
     networks = [sys.modules["model"].make_network(name + kind, resolution, 0) for name in ("ico", "plain")]
     ico, plain = (sum(p.numel() for p in network.parameters()) for network in networks)
@@ -53,12 +56,15 @@ def test_the_plain_network_has_about_as_many_parameters(resolution, kind):
 def test_parameters_at_resolution_3():
     model = sys.modules["model"]
     found = [sum(p.numel() for p in model.make_network(m, 3, 0).parameters()) for m in model.MODELS]
-    assert found == [32_312, 34_751, 37_482, 38_216, 41_192, 38_216]
+    assert found == [32_312, 34_751, 37_482, 38_216, 41_192, 38_216, 179_602, 185_969]
 
 
 def test_a_resolution_that_a_network_does_not_have_is_named():
     with pytest.raises(ValueError, match="expected resolution 3, 4 for ico-wide, got 5"):
         sys.modules["model"].make_network("ico-wide", 5, 0)
+    for resolution in (3, 4, 5):
+        for name in sys.modules["model"].models_at(resolution):
+            sys.modules["model"].make_network(name, resolution, 0)
 
 
 def test_wide_networks_see_the_mean_around_a_pixel():
@@ -91,11 +97,12 @@ def sixty(network, n_checked):
     return error, field_error
 
 
-@pytest.mark.parametrize("name", ["ico", "ico-wide", "ico-filled"])
+@pytest.mark.parametrize("name", ["ico", "ico-wide", "ico-filled", "ico-large"])
 def test_all_sixty_rotations_of_the_icosahedron(name, monkeypatch):
     model = sys.modules["model"]
     monkeypatch.setattr(model, "WIDTHS", {3: (2, 3, 3, 4, 3)})
     monkeypatch.setattr(model, "WIDE", {3: (2, 3, 3, 4, 3)})
+    monkeypatch.setattr(model, "LARGE", {3: (2, 2, 3, 3, 4, 4, 3)})
     network = perturbed(model.make_network(name, 3, 0))
     assert max(sixty(network, 59)) < 1e-12
     network.atlas = network.atlas.without_transitions()
