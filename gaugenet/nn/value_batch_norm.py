@@ -51,43 +51,65 @@ class ValueBatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(n))
         self.register_buffer("running_variance", torch.ones(n))
         self.register_buffer("copy_of", torch.cat(copies), persistent=False)
+        self.register_buffer("n_values", torch.bincount(torch.cat(copies)), persistent=False)
         self.running_mean: Tensor
         self.running_variance: Tensor
         self.copy_of: Tensor
+        self.n_values: Tensor
 
     def forward(self, x: Tensor, atlas: ChartAtlas) -> Tensor:
-        """[P, N, dim] → [P, N, dim], both values
+        """[P, N, dim] → [P, N, dim], both values, 0 at holes
 
         Raises:
             ValueError: x has the wrong shape, or there is nothing to take a mean of.
         """
         if x.ndim != 3 or x.shape[0] != atlas.n_pixels or x.shape[2] != self.field_type.dim:
             raise ValueError(f"expected features [{atlas.n_pixels}, N, {self.field_type.dim}], got {list(x.shape)}")
-        mean, variance = self._statistics(x, atlas) if self.training else (self.running_mean, self.running_variance)
+        holes, kept = atlas.remember(("holes and the rest", x.device), lambda: _holes(atlas, x.device))
+        mean, variance = self.running_mean, self.running_variance
+        if self.training:
+            x, mean, variance = self._statistics(x, holes, kept)
         factor = (variance + self.eps).rsqrt() * self.scale
         shift = self.bias - mean * factor
-        return torch.addcmul(shift[self.copy_of], x, factor[self.copy_of])
+        dtype = torch.promote_types(x.dtype, self.scale.dtype)
+        out = torch.addcmul(shift.to(dtype)[self.copy_of], x, factor.to(dtype)[self.copy_of])
+        return out.index_fill_(0, holes, 0.0) if len(holes) else out
 
-    def _statistics(self, x: Tensor, atlas: ChartAtlas) -> tuple[Tensor, Tensor]:
-        pixels = atlas.n_pixels - len(atlas.cones)
-        if pixels * x.shape[1] == 0:
+    def _statistics(self, x: Tensor, holes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """x less a constant per copy, 0 at holes, and its mean and variance; the running values follow those of x.
+
+        The constant is the mean up to rounding: a difference of squares would otherwise lose as many digits as the mean
+        exceeds the deviations.
+        """
+        if len(kept) * x.shape[1] == 0:
             raise ValueError("batch statistics need at least one pixel and one image")
-        holes = atlas.remember(("holes", x.device), lambda: torch.tensor(atlas.cones, device=x.device).long())
-        rows, lost = x.flatten(0, 1), x.index_select(0, holes).flatten(0, 1)
-        n = torch.bincount(self.copy_of) * pixels * x.shape[1]
+        # half precision could not count pixels
+        wide = torch.promote_types(x.dtype, torch.float32)
+        n = self.n_values * (len(kept) * x.shape[1])
 
         def over_copies(columns: Tensor) -> Tensor:
             return columns.new_zeros(len(n)).index_add(0, self.copy_of, columns) / n
 
-        mean = over_copies(rows.sum(0) - lost.sum(0))
-        square = over_copies(torch.linalg.vector_norm(rows, dim=0).square() - lost.square().sum(0))
+        there = x.detach().index_select(0, kept) if len(holes) else x.detach()
+        constant = over_copies(there.sum((0, 1), dtype=wide))
+        centred = (x - constant[self.copy_of]).to(x.dtype)
+        if len(holes):
+            centred = centred.index_fill_(0, holes, 0.0)
+        mean = over_copies(centred.sum((0, 1), dtype=wide))
+        square = over_copies(torch.linalg.vector_norm(centred, dim=(0, 1), dtype=wide).square())
         variance = (square - mean.square()).clamp_min(0.0)
-        if recomputing():
-            return mean, variance
-        with torch.no_grad():
-            self.running_mean.lerp_(mean.detach().to(self.running_mean), self.momentum)
-            self.running_variance.lerp_(variance.detach().to(self.running_variance), self.momentum)
-        return mean, variance
+        if not recomputing():
+            with torch.no_grad():
+                self.running_mean.lerp_((constant + mean).to(self.running_mean), self.momentum)
+                self.running_variance.lerp_(variance.to(self.running_variance), self.momentum)
+        return centred, mean, variance
 
     def extra_repr(self) -> str:
         return f"{self.field_type}, momentum {self.momentum}"
+
+
+def _holes(atlas: ChartAtlas, device: torch.device) -> tuple[Tensor, Tensor]:
+    """int64 pixels at cone points, and all others."""
+    hole = torch.zeros(atlas.n_pixels, dtype=torch.bool)
+    hole[list(atlas.cones)] = True
+    return torch.nonzero(hole).flatten().to(device), torch.nonzero(~hole).flatten().to(device)

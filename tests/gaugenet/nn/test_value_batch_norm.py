@@ -56,8 +56,29 @@ def test_holes_take_no_part():
     x, norm = features(atlas), perturbed(FIELD)
     kept = [p for p in range(atlas.n_pixels) if p not in atlas.cones]
     expected = norm(x, atlas)[kept]
-    x[list(atlas.cones)] = 50.0
-    assert (norm(x, atlas)[kept] - expected).abs().max() < 1e-11
+    for there in (50.0, torch.nan):
+        x[list(atlas.cones)] = there
+        assert (norm(x, atlas)[kept] - expected).abs().max() < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("dtype", "mean", "bound"),
+    [(torch.float32, 1e4, 2e-3), (torch.float16, 10.0, 0.01), (torch.bfloat16, 10.0, 0.05)],
+)
+def test_a_mean_far_above_the_deviations_costs_no_digits(dtype, mean, bound):
+    """Against float64 on the same numbers: of a difference of squares nothing was left, and float16 overflowed. The
+    bounds are a few roundings: of μ in float32, whose neighbours at 1e4 are 1e-3 apart, and of x − μ, up to 4, to
+    the dtype of x."""
+    atlas = icosahedral_atlas(2)
+    x = (features(atlas) + mean).to(dtype)
+    expected = ValueBatchNorm(FIELD).double()(x.double(), atlas)
+    for parameters in (torch.float32, dtype):
+        norm = ValueBatchNorm(FIELD).to(parameters)
+        got = norm(x, atlas)
+        kept = [p for p in range(atlas.n_pixels) if p not in atlas.cones]
+        assert got.dtype == parameters
+        assert (got - expected)[kept].abs().max() < bound
+        assert (norm.running_variance.double() - 1.0).abs().max() < 0.02
 
 
 @pytest.mark.parametrize(
@@ -92,6 +113,7 @@ def test_gradient():
     atlas, norm = icosahedral_atlas(1), perturbed(FIELD)
     x = features(atlas, 1).requires_grad_()
     assert torch.autograd.gradcheck(lambda y: norm(y, atlas), x, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda y: norm(y, atlas), x, fast_mode=True)
 
 
 def test_checkpointing_does_not_change_running_values():
