@@ -24,14 +24,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gaugenet.meshes.chart_sides import check_sides
 from gaugenet.meshes.geometry import group_name
+from gaugenet.meshes.memo import remembered
 
 Ints = NDArray[np.int64]
 Lattice = Literal["square", "hexagonal"]
 _T = TypeVar("_T")
 CELLS = {"square": np.eye(2), "hexagonal": np.array([[1.0, 0.0], [0.5, math.sqrt(0.75)]])}
 """Rows a and b."""
-_MOST_CROSSINGS = 16
+SAME_TURN = 0.9
+"""Cosine of the angle between two ways, above which it is 0 and not 60° or 90°."""
+_CROSSINGS = 16
+"""Of sides near a pixel. The way round a cone point may never end."""
 
 
 class Gluing(NamedTuple):
@@ -69,7 +74,8 @@ class ChartAtlas:
     [P, N, C] is seen as [rows, columns, n_charts · N, C] without a copy.
 
     Raises:
-        ValueError: a gluing is no isometry of the lattice, or there is not one entry per chart and side.
+        ValueError: a gluing is no isometry of the lattice or has no inverse on the other side, a cone point is no
+            pixel, the lattice is not known, or there is not one entry per chart and side.
     """
 
     name: str
@@ -84,14 +90,22 @@ class ChartAtlas:
     cones: tuple[int, ...] = ()
     """Pixels at cone points, whose neighbours do not surround them as those of a kernel do. No pull finds them: they
     are holes in the surface, and what a layer writes there is never read."""
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
-    """What layers derive from the atlas and share."""
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What layers derive from the atlas and share. Never copied, never saved."""
 
     def __post_init__(self) -> None:
         if self.rows < 1 or self.columns < 1 or not self.sides or any(len(s) != 4 for s in self.sides):
             raise ValueError("expected charts of at least one pixel and four sides (left, right, top, bottom) each")
+        if self.lattice not in CELLS:
+            raise ValueError(f'expected lattice "square" or "hexagonal", got {self.lattice!r}')
+        if any(not 0 <= pixel < self.n_pixels for pixel in self.cones):
+            raise ValueError(f"expected cones to be pixels from 0 to {self.n_pixels - 1}, got {self.cones}")
         for gluing in self._gluings():
             transition(gluing, self.lattice)
+        check_sides(self.sides, self.rows, self.columns)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "memo": {}}
 
     @property
     def n_charts(self) -> int:
@@ -128,13 +142,17 @@ class ChartAtlas:
         return [g for chart in self.sides for side in chart for g in side]
 
     def remember(self, key: Any, build: Callable[[], _T]) -> _T:
-        """``build()``, computed once per atlas and key."""
-        if key not in self.memo:
-            # what is made in inference mode could not be trained with later
-            with torch.inference_mode(False):
-                self.memo[key] = build()
-        value: _T = self.memo[key]
-        return value
+        """``build()``, computed once per atlas and key; what is made without a device is on the CPU.
+
+        Raises:
+            RuntimeError: under ``torch.export``, what is not known yet.
+        """
+
+        def on_cpu() -> _T:
+            with torch.device("cpu"):
+                return build()
+
+        return remembered(self.memo, key, on_cpu, self)
 
     def __repr__(self) -> str:
         charts = f"{self.n_charts} charts of " if self.n_charts > 1 else ""
@@ -150,9 +168,10 @@ class ChartAtlas:
         other = self._walk(chart, i, j, columns_first=False)
         inside = one.inside | other.inside
         both = one.inside & other.inside
-        turned = torch.cos(one.angle - other.angle) > 0.5
+        turned = torch.cos(one.angle - other.angle) > SAME_TURN
         inside &= ~both | ((one.source == other.source) & turned & (one.flip == other.flip))
-        inside &= ~torch.isin(torch.where(one.inside, one.source, other.source), torch.tensor(self.cones).long())
+        found = torch.where(one.inside, one.source, other.source)
+        inside &= ~torch.from_numpy(np.isin(found.numpy(), self.cones))
         use = one.inside
         return Pull(
             torch.where(inside, torch.where(use, one.source, other.source), 0),
@@ -190,6 +209,9 @@ class ChartAtlas:
             ValueError: the squares do not fit into the charts, or do not meet across a side.
         """
 
+        if factor < 1:
+            raise ValueError(f"expected squares of at least one pixel, got a side of {factor}")
+
         def coarse(gluing: Gluing) -> Gluing:
             m, o = np.array(gluing.matrix), np.array(gluing.offset)
             shift = 0.5 - m @ np.array([0.5, 0.5])
@@ -198,28 +220,30 @@ class ChartAtlas:
                 raise ValueError(f"squares of {factor} × {factor} pixels of {self!r} do not meet across a side")
             return gluing._replace(offset=(round(offset[0]), round(offset[1])))
 
-        if self.cones or any(g.start or g.stop is not None for g in self._gluings()):
-            raise ValueError(f"{self!r} has pixels at cone points or sides of several parts: no squares of pixels fit")
-        if self.rows % factor or self.columns % factor:
-            raise ValueError(f"{self.rows} × {self.columns} pixels are not made of {factor} × {factor} squares")
-        sides = tuple(tuple(tuple(map(coarse, side)) for side in chart) for chart in self.sides)
-        key = ("coarser", factor)
-        return self.remember(
-            key,
-            lambda: replace(self, rows=self.rows // factor, columns=self.columns // factor, sides=sides, memo={}),
-        )
+        def build() -> ChartAtlas:
+            if self.cones or any(g.start or g.stop is not None for g in self._gluings()):
+                raise ValueError(
+                    f"{self!r} has pixels at cone points or sides of several parts: no squares of pixels fit"
+                )
+            if self.rows % factor or self.columns % factor:
+                raise ValueError(f"{self.rows} × {self.columns} pixels are not made of {factor} × {factor} squares")
+            sides = tuple(tuple(tuple(map(coarse, side)) for side in chart) for chart in self.sides)
+            return replace(self, rows=self.rows // factor, columns=self.columns // factor, sides=sides)
+
+        return self.remember(("coarser", factor), build)
 
     def without_transitions(self) -> ChartAtlas:
         """Glued pixel by pixel as before, but as if frames agreed across every side: what a plain CNN does there. It
         admits every group and is equivariant under none of the gauge transformations of this atlas."""
         sides = tuple(tuple(tuple(g._replace(transition=False) for g in side) for side in c) for c in self.sides)
-        return replace(self, name=f"{self.name} without transitions", sides=sides, memo={})
+        return replace(self, name=f"{self.name} without transitions", sides=sides)
 
     def _walk(self, chart: Ints, i: Ints, j: Ints, columns_first: bool) -> Pull:
         chart, at = chart.copy(), np.stack([i, j], 1).astype(np.int64)
         angle, flip = np.zeros(len(chart)), np.ones(len(chart), np.int8)
         inside = np.ones(len(chart), bool)
-        for _ in range(_MOST_CROSSINGS):
+        beyond = np.maximum(-at, at - (self.rows - 1, self.columns - 1)).max(initial=0)
+        for _ in range(_CROSSINGS + 4 * int(beyond) // min(self.rows, self.columns)):
             low, high = at < 0, at >= (self.rows, self.columns)
             side = np.full(len(chart), -1)
             for axis, first in ((0, 2), (1, 0)) if columns_first else ((1, 0), (0, 2)):

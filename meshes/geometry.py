@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from gaugenet.meshes.memo import remembered
+
 _TWO_PI = 2.0 * math.pi
 _T = TypeVar("_T")
 _PER_EDGE_REAL = ("r", "theta", "phi", "weight")
@@ -149,12 +151,7 @@ class MeshGeometry:
 
     def remember(self, key: Any, build: Callable[[], _T]) -> _T:
         """``build()``, computed once per geometry and key."""
-        if key not in self.memo:
-            # what is made in inference mode could not be trained with later
-            with torch.inference_mode(False):
-                self.memo[key] = build()
-        value: _T = self.memo[key]
-        return value
+        return remembered(self.memo, key, build, self)
 
     def replace(self, **changes: Any) -> MeshGeometry:
         """A copy with some fields changed and nothing remembered."""

@@ -41,7 +41,7 @@ def sublattice(atlas: ChartAtlas) -> ChartAtlas:
         cones = (((i - start[0]) // 2) * columns + (j - start[1]) // 2) * atlas.n_charts + chart
         if len(cones) == rows * columns * atlas.n_charts:
             raise ValueError(f"every second pixel of {atlas!r} is a cone point: it is as coarse as it can be")
-        return replace(atlas, rows=rows, columns=columns, sides=sides, cones=tuple(cones.tolist()), memo={})
+        return replace(atlas, rows=rows, columns=columns, sides=sides, cones=tuple(cones.tolist()))
 
     return atlas.remember("sublattice", build)
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from gaugenet.field_type import FieldType
 from gaugenet.kernels.grid_conv import direct, taps_gradient, taps_sum
-from gaugenet.meshes.charts import CELLS, ChartAtlas, Ints
+from gaugenet.meshes.charts import CELLS, SAME_TURN, ChartAtlas, Ints
 from gaugenet.nn.chart_padding import cropped, padded
 from gaugenet.steerable.tap_basis import taps
 
@@ -129,7 +129,7 @@ def _has_transpose(atlas: ChartAtlas, radius: int) -> bool:
         back = np.rint(-(to_cells @ np.stack([x, y]))).astype(np.int64)
         i_there, j_there, chart_there = _coordinates(atlas, there.source.numpy())
         found = atlas.pull(chart_there, i_there + back[0], j_there + back[1])
-        turned = torch.cos(found.angle + there.angle * there.flip) > 0.5
+        turned = torch.cos(found.angle + there.angle * there.flip) > SAME_TURN
         same = found.inside & (found.source == torch.from_numpy(pixel)) & (found.flip == there.flip) & turned
         if not bool((same | ~there.inside).all()):
             return False

@@ -1,11 +1,16 @@
 """Atlases against the quotients they stand for."""
 
+import copy
+import dataclasses
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
 from gaugenet.meshes.chart_atlases import cylinder, flat_plane, flat_torus, klein_bottle, mobius_strip
 from gaugenet.meshes.charts import ChartAtlas, Gluing, transition
+from gaugenet.meshes.sphere_atlases import icosahedral_atlas
 
 ROWS, COLUMNS = 5, 4
 
@@ -63,7 +68,8 @@ def test_a_quarter_turn_is_carried_by_the_transition():
     back = np.array([[np.cos(angle), -flip * np.sin(angle)], [np.sin(angle), flip * np.cos(angle)]])
     assert flip == 1
     assert np.abs(back @ there - np.eye(2)).max() < 1e-12
-    chart = ChartAtlas("turned", 3, 3, (((), (gluing,), (), ()),))
+    back = Gluing(0, ((0, -1), (1, 0)), (2, 3))
+    chart = ChartAtlas("turned", 3, 3, (((), (gluing,), (back,), ()),))
     assert chart.structure_group == "C4"
 
 
@@ -72,6 +78,59 @@ def test_wrong_gluings_are_refused():
         ChartAtlas("sheared", 3, 3, (((), (Gluing(0, ((1, 1), (0, 1)), (0, 3)),), (), ()),))
     with pytest.raises(ValueError, match="four sides"):
         ChartAtlas("open", 3, 3, (((), (), ()),))
+    with pytest.raises(ValueError, match='"square" or "hexagonal"'):
+        ChartAtlas("triangles", 3, 3, (((), (), (), ()),), lattice="triangular")
+    with pytest.raises(ValueError, match="from 0 to 8"):
+        ChartAtlas("cone", 3, 3, (((), (), (), ()),), cones=(9,))
+    same = ((1, 0), (0, 1))
+
+    def closed(left, right):
+        return ChartAtlas("closed", 3, 4, ((left, right, (), ()),))
+
+    right = (Gluing(0, same, (0, -4)),)
+    assert closed((Gluing(0, same, (0, 4)),), right).structure_group == "trivial"
+    with pytest.raises(ValueError, match="left side of chart 0 is glued to chart 1, expected one from 0 to 0"):
+        closed((Gluing(1, same, (0, 4)),), right)
+    with pytest.raises(ValueError, match="integers"):
+        closed((Gluing(0, same, (0, 4.5)),), right)
+    with pytest.raises(ValueError, match="left side of chart 0 leads to no pixel"):
+        closed((Gluing(0, same, (0, -4)),), (Gluing(0, same, (0, 4)),))
+    with pytest.raises(ValueError, match="no way back"):
+        closed((Gluing(0, same, (0, 4)),), ())
+    with pytest.raises(ValueError, match="no way back"):
+        closed((Gluing(0, ((-1, 0), (0, 1)), (2, 4)),), right)
+    with pytest.raises(ValueError, match="overlap"):
+        closed((Gluing(0, same, (0, 4), start=0, stop=2), Gluing(0, same, (0, 4), start=1)), right)
+    with pytest.raises(ValueError, match="at least one pixel"):
+        mobius_strip(4, 4).coarser(0)
+
+
+def test_once_or_a_hundred_times_around_is_the_same():
+    for atlas in (flat_torus(3, 4), cylinder(3, 4)):
+        there = atlas.move(0, 1)
+        for far in (401, -399):
+            assert all(torch.equal(a, b) for a, b in zip(atlas.move(0, far), there))
+    strip = mobius_strip(3, 4)
+    assert all(torch.equal(a, b) for a, b in zip(strip.move(0, 408), strip.move(0, 0)))
+
+
+def test_what_is_remembered_belongs_to_one_atlas():
+    atlas = flat_torus(4, 4)
+    atlas.halo(1)
+    assert atlas.structure_group == "trivial"
+    open_one = dataclasses.replace(atlas, sides=flat_plane(4, 4).sides)
+    assert not open_one.halo(1).inside.all()
+    assert atlas.halo(1).inside.all()
+    # a copy and a file hold what an atlas is, and no tensors of a device
+    for copied in (copy.deepcopy(atlas), pickle.loads(pickle.dumps(atlas))):
+        assert copied.sides == atlas.sides
+        assert copied.memo == {}
+
+
+def test_an_atlas_works_under_another_default_device():
+    with torch.device("meta"):
+        pull = icosahedral_atlas(1).halo(1)
+    assert all(torch.equal(a, b) for a, b in zip(pull, icosahedral_atlas(1).halo(1)))
 
 
 def test_halo_of_the_mobius_strip():
