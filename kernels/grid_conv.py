@@ -13,7 +13,8 @@ the slowest. `fourier` takes N_h = H + k − 1 and N_w = W + k − 1 as periods:
 (N_h // 2 + 1) N_w frequencies, and what wraps around is never read. It needs 2 complex products per pixel and pair of
 channels instead of k² real ones; transforms are products with matrices of that size, so no length is worse than
 another. Under autocast `direct` and `fourier` work in its type, as matrix products do elsewhere, and taps in the type
-of x. All can be differentiated any number of times.
+of x. Weights have the dtype of x or, where that is half precision, may have float32, which is rounded to it. All can be
+differentiated any number of times.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _LEAST_ROWS = 128
 def direct(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """The equation at the top of this file by conv2d, images first: x [N, H + k − 1, W + k − 1, C_in], w
     [k, k, C_in, C_out] and a bias [C_out] → [N, H, W, C_out]; any floating dtype and device."""
-    kernel = weight.permute(3, 2, 0, 1)
+    kernel = _rounded(weight, x).permute(3, 2, 0, 1)
     if kernel.dtype == torch.float64:
         kernel = kernel.contiguous()  # else the second derivative of conv2d fails for one column of the result
     out = torch.conv2d(x.permute(0, 3, 1, 2), kernel, bias)
@@ -44,7 +45,7 @@ def direct(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 def by_taps(x: Tensor, weight: Tensor, cells: Sequence[tuple[int, int]], size: int) -> Tensor:
     """The equation at the top of this file for k = `size` with w zero but at the `cells` (a, b): weight
-    [T, C_in, C_out], in the dtype of x or, where x has half precision, in float32, which is rounded to it."""
+    [T, C_in, C_out]."""
     out: Tensor = _Taps.apply(x, weight, tuple(cells), size)  # type: ignore[no-untyped-call]
     return out
 
@@ -145,7 +146,8 @@ def _blocks(out: Tensor, channels: int) -> Iterator[tuple[slice, slice]]:
     size = height * length
     if size == 0:
         return
-    if out.device.type == "cpu":
+    # a compiler has its own blocks
+    if out.device.type == "cpu" and not torch.compiler.is_compiling():
         size = max(_BLOCK // (out.element_size() * (channels + out.shape[2])), _LEAST_ROWS) * torch.get_num_threads()
     rows, columns = (max(size // length, 1), length) if size >= length else (1, size)
     for i in range(0, height, rows):
@@ -168,17 +170,19 @@ def fourier(x: Tensor, weight: Tensor) -> Tensor:
     """The equation at the top of this file through the Fourier transform: same shapes, same result up to rounding."""
     rows, columns, n, c_in = x.shape
     k, c_out = weight.shape[0], weight.shape[3]
-    forward_rows, forward_columns, back_rows, back_columns, taps = _matrices(rows, columns, k, x.dtype, x.device)
+    # what is made of tensors without numbers, in torch.export, must not be kept
+    matrices = _matrices if torch.compiler.is_compiling() else _kept_matrices
+    forward_rows, forward_columns, back_rows, back_columns, taps = matrices(rows, columns, k, x.dtype, x.device)
     half = rows // 2 + 1
-    spectrum = forward_rows @ x.reshape(rows, -1)
+    spectrum = forward_rows @ x.reshape(rows, columns * n * c_in)
     spectrum = forward_columns @ spectrum.view(half, 2 * columns, n * c_in)
-    kernel = taps @ weight.reshape(k * k, -1)
+    kernel = taps @ _rounded(weight, x).reshape(k * k, c_in * c_out)
     frequencies = half * columns
     turned: Tensor = _Turned.apply(spectrum.view(frequencies, 2, n, c_in))  # type: ignore[no-untyped-call]
     product = torch.bmm(turned.view(frequencies, 2 * n, 2 * c_in), kernel.view(frequencies, 2 * c_in, c_out))
-    product = back_columns @ product.view(half, 2 * columns, n * c_out)
     height, width = rows - k + 1, columns - k + 1
-    out: Tensor = (back_rows @ product.view(2 * half, -1)).view(height, width, n, c_out)
+    product = back_columns @ product.view(half, 2 * columns, n * c_out)
+    out: Tensor = (back_rows @ product.view(2 * half, width * n * c_out)).view(height, width, n, c_out)
     return out
 
 
@@ -194,7 +198,7 @@ class _Turned(torch.autograd.Function):
         out = x.new_empty(*x.shape[:3], 2, x.shape[3])
         out[:, :, :, 0] = x
         out[:, 1, :, 1] = x[:, 0]
-        torch.neg(x[:, 1], out=out[:, 0, :, 1])
+        out[:, 0, :, 1].copy_(x[:, 1]).neg_()
         return out
 
     @staticmethod
@@ -209,8 +213,8 @@ class _Folded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         out = x.new_empty(*x.shape[:3], x.shape[4])
-        torch.add(x[:, 0, :, 0], x[:, 1, :, 1], out=out[:, 0])
-        torch.sub(x[:, 1, :, 0], x[:, 0, :, 1], out=out[:, 1])
+        out[:, 0].copy_(x[:, 0, :, 0]).add_(x[:, 1, :, 1])
+        out[:, 1].copy_(x[:, 1, :, 0]).sub_(x[:, 0, :, 1])
         return out
 
     @staticmethod
@@ -219,8 +223,6 @@ class _Folded(torch.autograd.Function):
         return out
 
 
-@lru_cache(maxsize=64)
-@torch.inference_mode(False)  # else nothing could be trained with them later
 def _matrices(rows: int, columns: int, k: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
     """Both transforms, their inverses and that of the taps, real and imaginary parts interleaved by rows.
 
@@ -254,3 +256,9 @@ def _matrices(rows: int, columns: int, k: int, dtype: torch.dtype, device: torch
         m.to(device=device, dtype=dtype).contiguous()
         for m in (forward_rows, forward_columns, back_rows, back_columns, taps)
     )
+
+
+@lru_cache(maxsize=64)
+@torch.inference_mode(False)  # else nothing could be trained with them later
+def _kept_matrices(rows: int, columns: int, k: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+    return _matrices(rows, columns, k, dtype, device)

@@ -152,3 +152,27 @@ def test_second_derivatives(correlate):
     x = torch.randn(4, 5, 2, 2, generator=g, dtype=torch.float64, requires_grad=True)
     w = torch.randn(3, 3, 2, 1, generator=g, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(correlate, (x, w))
+
+
+def test_an_export_leaves_no_matrices_without_numbers_behind():
+    """Of a size that no other test has."""
+
+    class Fourier(torch.nn.Module):
+        def forward(self, x, w):
+            return fourier(x, w)
+
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(13, 17, 1, 2, generator=g, dtype=torch.float64)
+    w = torch.randn(3, 3, 2, 2, generator=g, dtype=torch.float64)
+    exported = torch.export.export(Fourier(), (x, w)).module()
+    for out in (fourier(x, w), exported(x, w)):
+        assert (out - by_definition(x, w)).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("correlate", [direct, fourier])
+def test_weights_of_float32_with_half_precision(correlate):
+    g = torch.Generator().manual_seed(0)
+    x, w = (torch.randn(*shape, generator=g) for shape in ((6, 7, 2, 3), (3, 3, 3, 2)))
+    out = correlate(x.bfloat16(), w)
+    assert out.dtype == torch.bfloat16
+    assert torch.equal(out, correlate(x.bfloat16(), w.bfloat16()))
