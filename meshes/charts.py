@@ -152,7 +152,7 @@ class ChartAtlas:
             with torch.device("cpu"):
                 return build()
 
-        return remembered(self.memo, key, on_cpu, self)
+        return remembered(self.memo, key, on_cpu, f"the {self.name}")
 
     def __repr__(self) -> str:
         charts = f"{self.n_charts} charts of " if self.n_charts > 1 else ""

@@ -151,7 +151,7 @@ class MeshGeometry:
 
     def remember(self, key: Any, build: Callable[[], _T]) -> _T:
         """``build()``, computed once per geometry and key."""
-        return remembered(self.memo, key, build, self)
+        return remembered(self.memo, key, build, "a geometry")
 
     def replace(self, **changes: Any) -> MeshGeometry:
         """A copy with some fields changed and nothing remembered."""

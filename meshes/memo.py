@@ -10,7 +10,7 @@ import torch
 _T = TypeVar("_T")
 
 
-def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], surface: object) -> _T:
+def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], what: str, *, most: int | None = None) -> _T:
     """``build()``, computed once per key and kept in `memo`, as ordinary tensors and numbers.
 
     A compiler does not trace it. ``torch.export`` shows tensors without numbers: what is made of them is not kept.
@@ -19,7 +19,8 @@ def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], surface:
         memo: what is known.
         key: of the value.
         build: makes it.
-        surface: stands in errors.
+        what: of what it is derived, stands in errors.
+        most: of how many keys values are kept, those asked for first leaving first; None: of all.
 
     Raises:
         RuntimeError: it would have to be made of tensors without numbers.
@@ -33,12 +34,14 @@ def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], surface:
                 return build()
             except Exception as error:
                 raise RuntimeError(
-                    f"what a layer reads of {surface!r} has to be known before torch.export: call the layer there "
-                    "once, on features of the same shape"
+                    f"what a layer reads of {what} has to be known before torch.export: call it there once, on "
+                    "features of the same shape"
                 ) from error
         build = torch.compiler.disable(build)  # type: ignore[no-untyped-call]
     # what is made in inference mode could not be trained with later
     with torch.inference_mode(False):
         value = build()
     memo[key] = value
+    for old in list(memo)[:-most] if most else ():
+        memo.pop(old, None)
     return value

@@ -13,11 +13,12 @@ from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.chart_corners import Corners, check_corners
 from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.memo import remembered
 from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.chart_corners import add_corners
 from gaugenet.nn.chart_correlation import Between, correlated, has_transpose
 from gaugenet.nn.chart_padding import cropped, padded
-from gaugenet.nn.chart_transport import check_atlas
+from gaugenet.nn.chart_transport import check_atlas, check_features
 from gaugenet.nn.edges import check_admissible
 from gaugenet.nn.value_basis import has_values, to_values
 from gaugenet.representations import Irrep
@@ -46,6 +47,7 @@ class ChartConv(nn.Module):
         bias: whether the layer has b.
         values: whether fields are values on the group (`gaugenet.nn.value_basis`) instead of coefficients. Regular
             fields then need no change of basis between layers.
+        lattice: "square" or "hexagonal", that of the atlases.
         executor: "taps", "direct" or "fourier" (`gaugenet.kernels.grid_conv`); the same result up to rounding. "auto":
             the Fourier transform for kernels of 5 × 5 pixels and more; for smaller ones taps, but direct on a CPU in
             bfloat16, and in float32 on the square lattice and for few channels.
@@ -129,8 +131,7 @@ class ChartConv(nn.Module):
         Raises:
             ValueError: x has the wrong shape, or the group or the lattice of the layer is not that of the atlas.
         """
-        if x.ndim != 3 or x.shape[0] != atlas.n_pixels or x.shape[2] != self.in_type.dim:
-            raise ValueError(f"expected features [{atlas.n_pixels}, N, {self.in_type.dim}], got {list(x.shape)}")
+        check_features(x, atlas, self.in_type)
         if atlas.lattice != self.lattice:
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.in_type.group, atlas)
@@ -152,8 +153,8 @@ class ChartConv(nn.Module):
             out = by_taps(grid, self._weight(), self._cells, self.size)
         else:
             out = fourier(grid, self._square())
-        out = out.view(x.shape[0], x.shape[1], -1)
-        return out if constant is None else out + constant
+        out = out.view(x.shape[0], x.shape[1], self.out_type.dim)
+        return out if constant is None else out + constant.to(out.dtype)
 
     def _executor(self, x: Tensor, atlas: ChartAtlas) -> str:
         if self.executor != "auto":
@@ -203,12 +204,16 @@ class ChartConv(nn.Module):
         if self.bias is None:
             return None
         key = (x.dtype, x.device)
-        if key not in self._spread:
-            with torch.inference_mode(False):  # else nothing could be trained with it later
-                unit = torch.eye(self.out_type.dim, dtype=torch.float64)[self.bias.columns.cpu()]
-                unit = to_values(self.out_type, unit[..., None])[..., 0] if self.values else unit
-                self._spread[key] = unit.to(device=x.device, dtype=x.dtype)
-        constant: Tensor = self.bias.value.to(x) @ self._spread[key]
+        columns = self.bias.columns
+
+        def build() -> Tensor:
+            unit = torch.eye(self.out_type.dim, dtype=torch.float64)[columns.cpu()]
+            unit = to_values(self.out_type, unit[..., None])[..., 0] if self.values else unit
+            return unit.to(device=x.device, dtype=x.dtype)
+
+        spread = remembered(self._spread, key, build, "a bias")
+        with torch.autocast(x.device.type, enabled=False):
+            constant: Tensor = self.bias.value.to(x) @ spread
         return constant
 
     def _term_expansion(self, exact: dict[tuple[Irrep, Irrep], Tensor]) -> TermExpansion | None:
@@ -227,10 +232,11 @@ class ChartConv(nn.Module):
         if self._at_once is not None:
             return self._at_once.expand(self.coefficients)
         weight = self.kernel()
-        if self.values:
-            weight = to_values(self.out_type, weight)
-        weight = weight.transpose(1, 2)
-        return to_values(self.in_type, weight) if self.values else weight.contiguous()
+        if not self.values:
+            return weight.transpose(1, 2).contiguous()
+        # rounded sums would no longer be steerable
+        with torch.autocast(weight.device.type, enabled=False):
+            return to_values(self.in_type, to_values(self.out_type, weight).transpose(1, 2))
 
     def _square(self) -> Tensor:
         """[size, size, C_in, C_out] in the basis of the fields: 0 where the kernel has no pixel."""

@@ -34,10 +34,17 @@ def add_corners(
     pairs = corner_pairs(atlas)
     if not len(pairs.pixel):
         return out
+
+    def build() -> tuple[Windows, Tensor, list[tuple[int, int, int]]]:
+        number = torch.tensor([cells.index((a + 1, b + 1)) for a, b in pairs.step.tolist()])
+        cuts = [0, *(torch.nonzero(number.diff()).flatten() + 1).tolist(), len(number)]
+        of = windows_of(atlas.n_pixels, [pairs.left, pairs.right], field, values, x)
+        return of, pairs.pixel.to(x.device), [(int(number[a]), a, b) for a, b in pairwise(cuts)]
+
     key = ("corners", str(field), values, x.dtype, x.device)
-    of: Windows = atlas.remember(key, lambda: windows_of(atlas.n_pixels, [pairs.left, pairs.right], field, values, x))
+    of, pixel, parts = atlas.remember(key, build)
     fill = 0.5 * window_sum(x, of)
-    number = torch.tensor([cells.index((a + 1, b + 1)) for a, b in pairs.step.tolist()])
-    cuts = [0, *(torch.nonzero(number.diff()).flatten() + 1).tolist(), len(number)]
-    parts = [fill[a:b] @ weight[number[a]] for a, b in pairwise(cuts)]
-    return out.index_add_(0, pairs.pixel.to(x.device), torch.cat(parts).to(out.dtype))
+    # as the sums over taps, in the type of x
+    with torch.autocast(x.device.type, enabled=False):
+        filled = torch.cat([fill[a:b] @ weight[t].to(fill.dtype) for t, a, b in parts])
+    return out.index_add_(0, pixel, filled.to(out.dtype))

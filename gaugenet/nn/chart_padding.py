@@ -9,7 +9,8 @@ from torch import Tensor
 
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.charts import ChartAtlas, Pull
-from gaugenet.nn.chart_transport import ChartTransport, chart_transport
+from gaugenet.meshes.memo import remembered
+from gaugenet.nn.chart_transport import MOST_BATCHES, ChartTransport, chart_transport
 
 
 class _Halo(NamedTuple):
@@ -32,15 +33,15 @@ class _Halo(NamedTuple):
     """Its `turn` is the transpose of that of `margin`."""
     holes: Tensor
     """int64 pixels that are never read."""
-    memo: dict[tuple[int, bool], tuple[Tensor, Tensor]]
-    """The two maps for N images, in either order."""
+    memo: dict[int, tuple[Tensor, Tensor]]
+    """The two maps for N images, in either order; of a few N."""
 
     def maps(self, n: int, images: bool) -> tuple[Tensor, Tensor]:
         """int64: for every row [C] of the grid the one of [P + h + 1, N, C] that it reads; with `images` these are
         rows of pixels and images, else of pixels alone. For every row of [P + h, N, C] the one of the grid."""
-        if (n, images) not in self.memo:
-            self.memo[n, images] = self._of_images(n) if images else (self.cell.flatten(), self.reader)
-        return self.memo[n, images]
+        if not images:
+            return self.cell.flatten(), self.reader
+        return remembered(self.memo, n, lambda: self._of_images(n), "an atlas", most=MOST_BATCHES)
 
     def _of_images(self, n: int) -> tuple[Tensor, Tensor]:
         rows, columns, charts = self.shape
@@ -58,6 +59,9 @@ def padded(
     holes 0. With `images` [n_charts · N, rows + 2 radius, columns + 2 radius, C] instead."""
     key = ("padding", radius, str(field_type), values, x.dtype, x.device)
     halo = atlas.remember(key, lambda: _halo(atlas, field_type, radius, values, x))
+    # found before, where a compiler may look them up
+    halo.maps(x.shape[1], images)
+    halo.margin.pieces(x.shape[1])
     out: Tensor = _Padding.apply(x, halo, images)  # type: ignore[no-untyped-call]
     return out
 
@@ -70,10 +74,11 @@ def cropped(images: Tensor, atlas: ChartAtlas) -> Tensor:
         place = torch.arange(atlas.n_pixels * n, device=images.device)
         there = place.view(atlas.rows, atlas.columns, atlas.n_charts, n).permute(2, 3, 0, 1).flatten()
         back = torch.argsort(there)
-        holes = place.view(-1, n)[list(atlas.cones)].flatten()
+        holes = place.view(atlas.n_pixels, n)[list(atlas.cones)].flatten()
         return _Order(there, back[holes]), _Order(back, holes)
 
-    there, back = atlas.remember(("images", n, images.device), build)
+    of_batches: dict[int, tuple[_Order, _Order]] = atlas.remember(("images", images.device), lambda: {})
+    there, back = remembered(of_batches, n, build, "an atlas", most=MOST_BATCHES)
     out: Tensor = _Reordered.apply(images.reshape(-1, images.shape[-1]), back, there)  # type: ignore[no-untyped-call]
     return out.view(atlas.n_pixels, n, images.shape[-1])
 
@@ -118,7 +123,7 @@ class _Padding(torch.autograd.Function):
         edge = halo.radius
         within = out[edge : rows - edge, edge : columns - edge]
         within.copy_(x.reshape(within.shape))
-        cells = out.view(-1, n, c)
+        cells = out.view(rows * columns * charts, n, c)
         cells.index_copy_(0, halo.reader[halo.n_pixels :], halo.margin(x))
         cells.index_fill_(0, halo.nowhere, 0.0)
         return out
@@ -135,8 +140,9 @@ class _PaddingTransposed(torch.autograd.Function):
         ctx.halo, ctx.images = halo, images
         n, c = grad.shape[0 if images else 2] // halo.shape[2], grad.shape[3]
         _, reader = halo.maps(n, images)
-        rows = grad.reshape(-1, c) if images else grad.reshape(-1, n, c)
-        out, margin = rows.index_select(0, reader).view(-1, n, c).tensor_split([halo.n_pixels])
+        rows = grad.reshape(-1, c) if images else grad.reshape(halo.cell.numel(), n, c)
+        read = rows.index_select(0, reader).view(halo.n_pixels + len(halo.margin.source), n, c)
+        out, margin = read.tensor_split([halo.n_pixels])
         if len(halo.holes):
             out.index_fill_(0, halo.holes, 0.0)
         return out.index_add_(0, halo.margin.source, halo.back.turn(margin))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.charts import ChartAtlas
+from gaugenet.nn.chart_transport import check_features
 from gaugenet.nn.value_basis import from_values, has_values, to_values
 
 
@@ -25,20 +26,30 @@ class ChartMaxPool(nn.Module):
         field_type: of input and output.
         window: pixels of its side.
         values: whether fields are in the basis of `gaugenet.nn.value_basis` already.
+
+    Raises:
+        ValueError: the window has no pixel.
     """
 
     def __init__(self, field_type: FieldType, *, window: int = 2, values: bool = False) -> None:
         super().__init__()
+        if window < 1:
+            raise ValueError(f"expected a window of at least one pixel, got {window}")
         self.field_type, self.window, self.values = field_type, window, values
         self._runs = _runs(field_type)
         self._changes_basis = not values and any(has_values(term) for term in field_type.terms)
 
     def forward(self, x: Tensor, atlas: ChartAtlas) -> Tensor:
-        """[P, N, dim] on `atlas` → [P / window², N, dim] on `atlas.coarser(window)`"""
+        """[P, N, dim] on `atlas` → [P / window², N, dim] on `atlas.coarser(window)`
+
+        Raises:
+            ValueError: x has the wrong shape, or windows do not fit into the charts of the atlas.
+        """
+        check_features(x, atlas, self.field_type)
         coarse, k, n = atlas.coarser(self.window), self.window, x.shape[1]
         if self._changes_basis:
             x = to_values(self.field_type, x[..., None])[..., 0]
-        grid = x.view(coarse.rows, k, coarse.columns, k, atlas.n_charts * n, x.shape[2])
+        grid = x.reshape(coarse.rows, k, coarse.columns, k, atlas.n_charts * n, x.shape[2])
         parts = []
         for start, stop, kind, copies in self._runs:
             part = grid[..., start:stop]
@@ -49,7 +60,7 @@ class ChartMaxPool(nn.Module):
                 parts.append(torch.where(high >= -low, high, low))
             else:
                 windows = part.permute(0, 2, 4, 5, 1, 3).flatten(4)
-                windows = windows.reshape(*windows.shape[:3], 2, copies, -1)
+                windows = windows.reshape(*windows.shape[:3], 2, copies, k * k)
                 best = windows.square().sum(3, keepdim=True).argmax(5, keepdim=True)
                 parts.append(windows.gather(5, best.expand(*windows.shape[:5], 1))[..., 0].flatten(3))
         out = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
@@ -73,7 +84,7 @@ class _Largest(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, grid: Tensor, k: int) -> Tensor:
         out = grid[:, 0, :, 0].clone()
-        at = torch.zeros(out.shape, dtype=torch.uint8, device=grid.device)
+        at = torch.zeros(out.shape, dtype=torch.uint8 if k <= 16 else torch.int32, device=grid.device)
         for a in range(1, k * k):
             x = grid[:, a // k, :, a % k]
             at.masked_fill_(x > out, a)
@@ -98,7 +109,7 @@ class _PutBack(torch.autograd.Function):
         ctx.k = k
         out = x.new_empty(x.shape[0], k, x.shape[1], k, *x.shape[2:])
         for a in range(k * k):
-            torch.mul(x, at == a, out=out[:, a // k, :, a % k])
+            out[:, a // k, :, a % k].copy_(x).mul_(at == a)
         return out
 
     @staticmethod

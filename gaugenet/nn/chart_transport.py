@@ -11,7 +11,11 @@ from torch import Tensor
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.charts import ChartAtlas, Pull
+from gaugenet.meshes.memo import remembered
 from gaugenet.nn.value_basis import has_values
+
+MOST_BATCHES = 8
+"""Of how many numbers of images indices are kept: those of training and evaluation, and what is left over of each."""
 
 
 class ChartTransport(NamedTuple):
@@ -40,22 +44,32 @@ class ChartTransport(NamedTuple):
     outside: Tensor
     """int64 rows that are 0."""
     memo: dict[int, Tensor]
-    """int64 [n · N · D] pieces of N images, where most rows are permuted."""
+    """int64 [n · N · D] pieces of N images, where most rows are permuted; of a few N."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """[P, N, C] → [n, N, C]"""
-        if self.piece is None or 2 * len(self.rows) < len(self.source):
+        pieces = self.pieces(x.shape[1])
+        if self.piece is None or pieces is None:
             return self.turn(x.index_select(0, self.source))
-        n = x.shape[1]
-        if n not in self.memo:
-            image = torch.arange(n, device=x.device)
-            pieces = torch.arange(self.piece.shape[1], device=x.device).repeat(len(self.source), 1)
-            pieces.index_copy_(0, self.rows, self.piece)
-            place = (self.source[:, None] * n + image)[..., None] * pieces.shape[1] + pieces[:, None]
-            self.memo[n] = place.flatten()
-        out = x.reshape(x.shape[0] * n * self.piece.shape[1], -1).index_select(0, self.memo[n])
+        n, n_pieces = x.shape[1], self.piece.shape[1]
+        out = x.reshape(x.shape[0] * n * n_pieces, x.shape[2] // n_pieces).index_select(0, pieces)
         out = out.view(len(self.source), n, x.shape[2])
         return out.index_fill_(0, self.outside, 0.0) if len(self.outside) else out
+
+    def pieces(self, n: int) -> Tensor | None:
+        """int64 what is read of n images where most rows are permuted, piece by piece; None elsewhere."""
+        piece = self.piece
+        if piece is None or 2 * len(self.rows) < len(self.source):
+            return None
+
+        def build() -> Tensor:
+            image = torch.arange(n, device=self.rows.device)
+            pieces = torch.arange(piece.shape[1], device=self.rows.device).repeat(len(self.source), 1)
+            pieces.index_copy_(0, self.rows, piece)
+            place = (self.source[:, None] * n + image)[..., None] * pieces.shape[1] + pieces[:, None]
+            return place.flatten()
+
+        return remembered(self.memo, n, build, "an atlas", most=MOST_BATCHES)
 
     def turn(self, out: Tensor) -> Tensor:
         """[n, N, C] features as they were fetched → the same in the frames of where they arrive, in place."""
@@ -66,7 +80,8 @@ class ChartTransport(NamedTuple):
             # short contiguous rows are copied several times faster than single numbers
             m, n, pieces = len(self.rows), out.shape[1], self.piece.shape[1]
             place = torch.arange(m * n, device=out.device).view(m, n, 1) * pieces + self.piece[:, None]
-            moved = part.view(m * n * pieces, -1).index_select(0, place.flatten()).view_as(part)
+            short = part.view(m * n * pieces, part.shape[2] // pieces)
+            moved = short.index_select(0, place.flatten()).view_as(part)
             out.index_copy_(0, self.rows, moved)
             return out.index_fill_(0, self.outside, 0.0) if len(self.outside) else out
         moved = part
@@ -122,6 +137,15 @@ def chart_transport(
         torch.nonzero(~pull.inside).flatten().to(device),
         {},
     )
+
+
+def check_features(x: Tensor, atlas: ChartAtlas, field_type: FieldType) -> None:
+    """Raise a ValueError unless x is [P, N, dim]."""
+    if x.ndim != 3 or x.shape[0] != atlas.n_pixels or x.shape[2] != field_type.dim:
+        raise ValueError(
+            f"expected features [{atlas.n_pixels}, N, {field_type.dim}] of {field_type} on {atlas!r}, "
+            f"got {list(x.shape)}"
+        )
 
 
 def check_atlas(group: StructureGroup, atlas: ChartAtlas) -> None:

@@ -66,6 +66,7 @@ def windows_of(n_pixels: int, pulls: Sequence[Pull], field_type: FieldType, valu
 
 def window_sum(x: Tensor, of: Windows) -> Tensor:
     """[P, N, C] → [n, N, C]"""
+    _look_up(of, x)
     out: Tensor = _Sum.apply(x, of, None)  # type: ignore[no-untyped-call]
     return out
 
@@ -73,8 +74,15 @@ def window_sum(x: Tensor, of: Windows) -> Tensor:
 def window_max(x: Tensor, of: Windows) -> Tensor:
     """[P, N, C] → [n, N, C], 0 where no place has a pixel; where several are largest, all have an equal part of the
     gradient, so that it does not depend on the order of places."""
+    _look_up(of, x)
     out: Tensor = _Largest.apply(x, of)  # type: ignore[no-untyped-call]
     return out
+
+
+def _look_up(of: Windows, x: Tensor) -> None:
+    """What transport keeps, found where a compiler may look it up."""
+    for fetch in of.fetch:
+        fetch.pieces(x.shape[1])
 
 
 class _Largest(torch.autograd.Function):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.sublattices import sublattice, sublattice_start
-from gaugenet.nn.chart_transport import check_atlas
+from gaugenet.nn.chart_transport import check_atlas, check_features
 from gaugenet.nn.chart_windows import Windows, window_max, window_sum, windows
 from gaugenet.nn.value_basis import has_values
 from gaugenet.steerable.tap_basis import taps
@@ -59,10 +59,12 @@ class SublatticePool(nn.Module):
         """[P, N, dim] on `atlas` → [P / 4, N, dim] on `sublattice(atlas)`
 
         Raises:
-            ValueError: the atlas has another lattice, no such sublattice, or transitions outside of the group.
+            ValueError: x has the wrong shape, or the atlas another lattice, no such sublattice, or transitions outside
+                of the group.
         """
         if atlas.lattice != self.lattice:
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
+        check_features(x, atlas, self.field_type)
         check_atlas(self.field_type.group, atlas)
         key = ("sublattice pooling", str(self.field_type), self.values, x.dtype, x.device)
         of = atlas.remember(key, lambda: self._windows(atlas, x))

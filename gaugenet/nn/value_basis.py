@@ -37,7 +37,8 @@ def _changed(field_type: FieldType, x: Tensor, back: bool) -> Tensor:
         if has_values(term):
             q = term.representation.change_of_basis.to(x)
             q = q.T if back else q
-            part = (q @ part.reshape(*x.shape[:-2], len(q), -1)).reshape(part.shape)
+            rest = part.shape[-2] // len(q) * part.shape[-1]
+            part = (q @ part.reshape(*x.shape[:-2], len(q), rest)).reshape(part.shape)
         parts.append(part)
     return parts[0] if len(parts) == 1 else torch.cat(parts, -2)
 
@@ -89,7 +90,15 @@ class ValueNonlinearity(nn.Module):
         """Column ranges, and whether they are signed."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """[..., field_type.dim] → [..., field_type.dim]"""
+        """[..., field_type.dim] → [..., field_type.dim]
+
+        Raises:
+            ValueError: x has another width.
+        """
+        if x.shape[-1] != self.field_type.dim:
+            raise ValueError(
+                f"expected features [..., {self.field_type.dim}] of {self.field_type}, got {list(x.shape)}"
+            )
         act, bias = ACTIVATIONS[self.activation], self.bias[self.copy_of]
         parts = []
         for start, stop, signed in self.runs:

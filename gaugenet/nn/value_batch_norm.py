@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.charts import ChartAtlas
 from gaugenet.nn.batch_norm import recomputing
+from gaugenet.nn.chart_transport import check_features
 from gaugenet.nn.value_basis import has_values
 
 
@@ -63,8 +64,7 @@ class ValueBatchNorm(nn.Module):
         Raises:
             ValueError: x has the wrong shape, or there is nothing to take a mean of.
         """
-        if x.ndim != 3 or x.shape[0] != atlas.n_pixels or x.shape[2] != self.field_type.dim:
-            raise ValueError(f"expected features [{atlas.n_pixels}, N, {self.field_type.dim}], got {list(x.shape)}")
+        check_features(x, atlas, self.field_type)
         holes, kept = atlas.remember(("holes and the rest", x.device), lambda: _holes(atlas, x.device))
         mean, variance = self.running_mean, self.running_variance
         if self.training:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gaugenet.field_type import FieldType
+from gaugenet.meshes.memo import remembered
 from gaugenet.representations import Irrep
 
 _LARGEST = 400_000
@@ -56,12 +57,14 @@ class TermExpansion:
 
     def _product(self, coefficients: Tensor, square: bool) -> Tensor:
         key = (square, coefficients.dtype, coefficients.device)
-        if key not in self._cast:
-            exact = self._exact_square if square else self._exact
-            with torch.inference_mode(False):  # else nothing could be trained with it later
-                self._cast[key] = exact.to(device=coefficients.device, dtype=coefficients.dtype)
+        exact = self._exact_square if square else self._exact
+
+        def build() -> Tensor:
+            return exact.to(device=coefficients.device, dtype=coefficients.dtype)
+
+        cast = remembered(self._cast, key, build, "a basis")
         with torch.autocast(coefficients.device.type, enabled=False):
-            return self._cast[key] @ coefficients.view(self._n, -1)
+            return cast @ coefficients.view(self._n, -1)
 
 
 def joint_basis(in_type: FieldType, out_type: FieldType, bases: dict[tuple[Irrep, Irrep], Tensor]) -> Tensor | None:
