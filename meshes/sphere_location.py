@@ -12,7 +12,7 @@ _INSIDE = -1e-9
 """Smallest barycentric weight, up to rounding."""
 _NEAREST = (1, 6)
 """Vertices whose faces are tried, before all faces are."""
-_BLOCK = 1 << 22
+_BLOCK = 1 << 20
 """Faces × directions that are tried at once."""
 
 
@@ -68,15 +68,21 @@ def locate(points: Floats, faces: Ints, directions: Floats, name: str) -> tuple[
             for k in range(int(degree.max())):
                 has = np.flatnonzero(degree > k)
                 attempt(left[has], owner[ptr[v[has]] + k] // 3)
-    for m in np.array_split(np.flatnonzero(best < _INSIDE), max(1, len(faces) * len(directions) // _BLOCK)):
-        for f in np.arange(len(faces)) if len(m) else ():
-            attempt(m, np.full(len(m), f))
-    if len(directions) and best.min() < _INSIDE:
-        missed = directions[best.argmin()].round(3)
-        raise MeshError(
-            f"no face lies in the direction {missed.tolist()} from the origin",
-            "give a closed surface round the origin, e.g. an icosphere",
-            name,
-        )
+    left = np.flatnonzero(best < _INSIDE)
+    size = max(1, _BLOCK // len(faces))
+    for start in range(0, len(left), size):
+        m = left[start : start + size]
+        for faces_in in np.array_split(np.arange(len(faces)), max(1, len(faces) // _BLOCK)):
+            w = np.einsum("fki,mi->mfk", planes[faces_in], directions[m])
+            total = w.sum(2, keepdims=True)
+            least = np.where(total[..., 0] > 0, w.min(2) / np.where(total > 0, total, 1.0)[..., 0], -np.inf)
+            attempt(m, faces_in[least.argmax(1)])
+        if best[m].min() < _INSIDE:
+            missed = directions[m[best[m].argmin()]].round(3)
+            raise MeshError(
+                f"no face lies in the direction {missed.tolist()} from the origin",
+                "give a closed surface round the origin, e.g. an icosphere",
+                name,
+            )
     weight = weight.clip(0.0)
     return face, weight / weight.sum(1, keepdims=True)

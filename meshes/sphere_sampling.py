@@ -24,7 +24,7 @@ from torch import Tensor
 from gaugenet.meshes.charts import ChartAtlas
 from gaugenet.meshes.grids import hull_faces
 from gaugenet.meshes.mesh import MeshError, TriangleMesh
-from gaugenet.meshes.sphere_atlases import cube_points, icosahedral_points
+from gaugenet.meshes.sphere_atlases import cube_atlas, cube_points, icosahedral_atlas, icosahedral_points
 from gaugenet.meshes.sphere_location import locate
 from gaugenet.meshes.validation import Floats
 
@@ -114,7 +114,7 @@ class SphereResampling:
         rest = x.shape[:-2] if grid else x.shape[1:]
         rows = x.reshape(-1, n).T if grid else x.reshape(n, -1)
         out: Tensor = torch.sparse.mm(self.matrix.to(x), rows)
-        return out.T.reshape(*rest, *self.target_grid) if self.target_grid else out.reshape(-1, *rest)
+        return out.T.reshape(*rest, *self.target_grid) if self.target_grid else out.reshape(len(out), *rest)
 
     def __repr__(self) -> str:
         return f"SphereResampling({self.matrix.shape[1]:,} → {self.matrix.shape[0]:,} values)"
@@ -167,12 +167,18 @@ def pixel_directions(atlas: ChartAtlas) -> Floats:
 
 
 def _pixel_points(atlas: ChartAtlas) -> Floats:
-    n = atlas.rows
-    if atlas.lattice == "hexagonal" and (atlas.n_charts, atlas.columns) == (5, 2 * n):
-        return icosahedral_points(n.bit_length() - 1)
-    if atlas.lattice == "square" and (atlas.n_charts, atlas.columns) == (6, n):
+    n, level = atlas.rows, atlas.rows.bit_length() - 1
+    if atlas.lattice == "hexagonal" and 1 <= level <= 9 and _glued_like(atlas, icosahedral_atlas(level)):
+        return icosahedral_points(level)
+    if atlas.lattice == "square" and atlas.n_charts == 6 and _glued_like(atlas, cube_atlas(n)):
         return cube_points(n)
     raise ValueError(f"expected icosahedral_atlas or cube_atlas, which cover the sphere; got {atlas!r}")
+
+
+def _glued_like(atlas: ChartAtlas, other: ChartAtlas) -> bool:
+    """Whether both have the same pixels and neighbours, with or without transitions."""
+    one, two = atlas.without_transitions(), other.without_transitions()
+    return (one.rows, one.columns, one.sides, one.cones) == (two.rows, two.columns, two.sides, two.cones)
 
 
 def pixel_areas(atlas: ChartAtlas) -> Floats:

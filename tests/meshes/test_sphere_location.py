@@ -41,3 +41,10 @@ def test_a_hole_is_named():
     points, faces = icosphere(1)
     with pytest.raises(MeshError, match="half: no face lies in the direction"):
         locate(points, faces[points[faces].mean(1)[:, 2] > 0], np.array([[0.0, 0.0, -1.0]]), "half")
+
+
+def test_a_large_hole_under_many_directions_is_named_at_once():
+    """Half of 80 thousand faces under 5 thousand directions that meet none; face by face it took minutes."""
+    points, faces = icosphere(6)
+    with pytest.raises(MeshError, match="half: no face lies in the direction"):
+        locate(points, faces[points[faces].mean(1)[:, 2] > 0], sphere_points(10_000, "random", 0), "half")

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gaugenet.meshes.chart_atlases import flat_torus
+from gaugenet.meshes.charts import ChartAtlas
 from gaugenet.meshes.mesh import MeshError
 from gaugenet.meshes.repair import mesh_from_arrays, mesh_from_edge_lengths
 from gaugenet.meshes.shapes import named_surface
@@ -156,6 +157,14 @@ def test_pixels_of_an_atlas_without_transitions_lie_where_they_did():
         assert np.abs(np.linalg.norm(pixel_directions(atlas), axis=1) - 1).max() < 1e-14
 
 
+def test_no_signals_are_a_batch_like_others():
+    grid, atlas = LatLonGrid.regular(6, 12), icosahedral_atlas(1)
+    assert resample_sphere(grid, atlas)(torch.zeros(0, 3, 6, 12)).shape == (40, 0, 3)
+    assert resample_sphere(atlas, grid)(torch.zeros(40, 0, 3)).shape == (0, 3, 6, 12)
+    assert resample_sphere(atlas, np.eye(3))(torch.zeros(40, 0)).shape == (3, 0)
+    assert resample_sphere(grid, np.zeros((0, 3)))(torch.zeros(2, 6, 12)).shape == (0, 2)
+
+
 def test_mistakes_are_named():
     grid, atlas = LatLonGrid.regular(6, 12), icosahedral_atlas(1)
     with pytest.raises(ValueError, match="latitudes"):
@@ -170,6 +179,10 @@ def test_mistakes_are_named():
         LatLonGrid(np.zeros(1), np.linspace(0, 360, 5))
     with pytest.raises(ValueError, match="cover the sphere"):
         pixel_directions(flat_torus(3, 3))
+    for lattice, charts, rows, columns in (("square", 6, 4, 4), ("hexagonal", 5, 4, 8), ("hexagonal", 5, 6, 12)):
+        apart = ChartAtlas("apart", rows, columns, (((), (), (), ()),) * charts, lattice)
+        with pytest.raises(ValueError, match="cover the sphere"):
+            pixel_directions(apart)
     with pytest.raises(ValueError, match="directions"):
         resample_sphere(grid, np.zeros((2, 3)))
     with pytest.raises(ValueError, match=r"expected floating signals \[\.\.\., 6, 12\]"):
