@@ -43,6 +43,19 @@ def check_corners(corners: str) -> None:
         raise ValueError(f'expected corners "zero" or "mean", got {corners!r}')
 
 
+def check_reach(atlas: ChartAtlas, radius: int) -> None:
+    """Raise a ValueError where neighbours at so many pixels would not be those of the surface.
+
+    Two pixels that see each other past a cone point do so along one side of it. A pixel of a margin is one for all that
+    read it, from either side; which pairs of pixels lie in a margin depends on where a surface was cut into charts.
+    """
+    if atlas.cones and radius > 1:
+        raise ValueError(
+            f"{atlas!r} has cone points that are pixels: what lies {radius} pixels away behind them would depend on "
+            "the chart, and a layer would not be equivariant. Take kernels of 3 × 3 pixels, several in a row"
+        )
+
+
 def corner_pairs(atlas: ChartAtlas) -> CornerPairs:
     """All of them; none on surfaces without cone points. Found once per atlas."""
     return atlas.remember("corner pairs", lambda: _corner_pairs(atlas))

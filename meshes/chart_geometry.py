@@ -7,7 +7,7 @@ import math
 import numpy as np
 import torch
 
-from gaugenet.meshes.chart_corners import Corners, check_corners, corner_pairs
+from gaugenet.meshes.chart_corners import Corners, check_corners, check_reach, corner_pairs
 from gaugenet.meshes.charts import CELLS, ChartAtlas, Pull
 from gaugenet.meshes.geometry import MeshGeometry
 
@@ -29,11 +29,14 @@ def chart_geometry(
         dtype: of the result.
 
     Raises:
-        ValueError: corners are to be filled at another radius.
+        ValueError: the radius is negative, or above 1 where cone points are pixels or corners are to be filled.
     """
     check_corners(corners)
+    if radius < 0:
+        raise ValueError(f"expected a radius of 0 pixels or more, got {radius}")
     if corners != "zero" and radius != 1:
         raise ValueError(f"corners are filled for kernels of radius 1, not {radius}")
+    check_reach(atlas, radius)
     steps = [(a, b) for a in range(-radius, radius + 1) for b in range(-radius, radius + 1) if (a, b) != (0, 0)]
     if atlas.lattice == "hexagonal":
         steps = [(a, b) for a, b in steps if abs(a + b) <= radius]

@@ -163,7 +163,13 @@ class ChartAtlas:
 
         Where both coordinates are outside, the sides may be crossed in two orders. Where both orders lead somewhere
         and not to the same pixel by the same transporter, a cone point lies between them and the answer is nowhere.
+        So it is within a chart's width of a chart; what lies further behind a cone point depends on the charts.
+
+        Raises:
+            ValueError: there is no such chart.
         """
+        if len(chart) and not 0 <= chart.min() <= chart.max() < self.n_charts:
+            raise ValueError(f"expected charts from 0 to {self.n_charts - 1}, got {chart.min()} to {chart.max()}")
         one = self._walk(chart, i, j, columns_first=True)
         other = self._walk(chart, i, j, columns_first=False)
         inside = one.inside | other.inside
@@ -181,7 +187,13 @@ class ChartAtlas:
         )
 
     def halo(self, radius: int) -> Pull:
-        """All charts with a margin of `radius` pixels: [rows + 2 radius, columns + 2 radius, n_charts], flattened."""
+        """All charts with a margin of `radius` pixels: [rows + 2 radius, columns + 2 radius, n_charts], flattened.
+
+        Raises:
+            ValueError: the radius is negative.
+        """
+        if radius < 0:
+            raise ValueError(f"expected a margin of 0 pixels or more, got {radius}")
 
         def build() -> Pull:
             grid = np.meshgrid(
@@ -206,7 +218,7 @@ class ChartAtlas:
         """The atlas whose pixels are squares of factor × factor pixels of this one.
 
         Raises:
-            ValueError: the squares do not fit into the charts, or do not meet across a side.
+            ValueError: the factor is below 1, or the squares do not fit into the charts, or do not meet across a side.
         """
 
         if factor < 1:

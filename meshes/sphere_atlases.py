@@ -4,8 +4,9 @@
 parallelogram with N at (0, 0), u_c at (0, n), l_c at (0, 2n), u_{c+1} at (n, 0), l_{c+1} at (n, n), S at (n, 2n), in
 lattice points (row, column); it owns rows 1 … n and columns 0 … 2n − 1, so that every point but the poles is owned
 once. The twelve corners are cone points of angle 5π/3: the ten that are pixels are holes (`ChartAtlas.cones`), as are
-the poles, which belong to no chart. Kernels of 3 × 3 pixels have well-defined neighbours everywhere else. Cohen et al.
-2019, Gauge Equivariant Convolutional Networks and the Icosahedral CNN (which leaves corners as padding finds them).
+the poles, which belong to no chart. Kernels of 3 × 3 pixels have well-defined neighbours everywhere else, larger ones
+have not (`gaugenet.meshes.chart_corners.check_reach`). Cohen et al. 2019, Gauge Equivariant Convolutional Networks and
+the Icosahedral CNN (which leaves corners as padding finds them).
 
 *Cube*, n × n pixels on a face. Pixels lie inside of faces; beyond a corner of the cube, where three faces meet, there
 is nothing.
@@ -136,6 +137,6 @@ def _shifted(
 
 
 def _n(level: int) -> int:
-    if not 1 <= level <= 9:
+    if level not in range(1, 10):
         raise ValueError(f"expected a level from 1 to 9, got {level}")
     return int(2**level)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.kernels.grid_conv import by_taps, direct, fourier
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
-from gaugenet.meshes.chart_corners import Corners, check_corners
+from gaugenet.meshes.chart_corners import Corners, check_corners, check_reach
 from gaugenet.meshes.charts import ChartAtlas, Lattice
 from gaugenet.meshes.geometry import MeshGeometry
 from gaugenet.meshes.memo import remembered
@@ -41,9 +41,12 @@ class ChartConv(nn.Module):
     filled by transport, and one correlation does the rest. Weiler et al. 2021, Coordinate Independent Convolutional
     Networks; Cohen et al. 2019 for the icosahedron.
 
+    What it derives from an atlas it shares with other layers there. Under ``torch.compile(fullgraph=True)`` and in
+    ``torch.export`` that comes too late: call the layer, or the network, once on the atlas before.
+
     Args:
         in_type, out_type: field types of one finite structure group that maps the lattice to itself.
-        size: odd number of pixels along a side of the kernel.
+        size: odd number of pixels along a side of the kernel; 1 or 3 on the icosahedron, whose cone points are pixels.
         bias: whether the layer has b.
         values: whether fields are values on the group (`gaugenet.nn.value_basis`) instead of coefficients. Regular
             fields then need no change of basis between layers.
@@ -129,12 +132,14 @@ class ChartConv(nn.Module):
         """[P, N, in_type.dim] features of N images → [P, N, out_type.dim]
 
         Raises:
-            ValueError: x has the wrong shape, or the group or the lattice of the layer is not that of the atlas.
+            ValueError: x has the wrong shape, the group or the lattice of the layer is not that of the atlas, or the
+                kernel is too large for its cone points.
         """
         check_features(x, atlas, self.in_type)
         if atlas.lattice != self.lattice:
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.in_type.group, atlas)
+        check_reach(atlas, self.size // 2)
         out = self._without_corners(x, atlas)
         if self.corners == "zero":
             return out

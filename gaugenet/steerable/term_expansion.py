@@ -64,7 +64,7 @@ class TermExpansion:
 
         cast = remembered(self._cast, key, build, "a basis")
         with torch.autocast(coefficients.device.type, enabled=False):
-            return cast @ coefficients.view(self._n, -1)
+            return cast @ coefficients.reshape(self._n, self._copies[0] * self._copies[1])
 
 
 def joint_basis(in_type: FieldType, out_type: FieldType, bases: dict[tuple[Irrep, Irrep], Tensor]) -> Tensor | None:

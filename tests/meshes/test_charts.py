@@ -103,6 +103,12 @@ def test_wrong_gluings_are_refused():
         closed((Gluing(0, same, (0, 4), start=0, stop=2), Gluing(0, same, (0, 4), start=1)), right)
     with pytest.raises(ValueError, match="at least one pixel"):
         mobius_strip(4, 4).coarser(0)
+    with pytest.raises(ValueError, match="0 pixels or more"):
+        mobius_strip(4, 4).halo(-1)
+    with pytest.raises(ValueError, match="charts from 0 to 0, got 0 to 1"):
+        mobius_strip(4, 4).pull(np.array([0, 1]), np.zeros(2, np.int64), np.zeros(2, np.int64))
+    with pytest.raises(ValueError, match="level from 1 to 9"):
+        icosahedral_atlas(2.5)
 
 
 def test_once_or_a_hundred_times_around_is_the_same():

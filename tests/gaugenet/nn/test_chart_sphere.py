@@ -107,6 +107,34 @@ def test_all_rotations(case):
     assert worst > 0.1
 
 
+def test_larger_kernels_are_refused_where_cone_points_are_pixels():
+    """Without the check the rotations of the icosahedron are off by half of the result next to cone points."""
+    field = FieldType.parse("C6: 1xregular")
+    atlas = icosahedral_atlas(2)
+    layer = ChartConv(field, field, size=5, lattice="hexagonal")
+    with pytest.raises(ValueError, match="cone points that are pixels"):
+        layer(torch.zeros(atlas.n_pixels, 1, 6), atlas)
+    with pytest.raises(ValueError, match="cone points that are pixels"):
+        chart_geometry(atlas, 2)
+
+
+def test_rotations_of_the_cube_under_larger_kernels():
+    atlas, points, steps, name, _ = CUBE
+    field, g = FieldType.parse(name), torch.Generator().manual_seed(0)
+    x = torch.randn(atlas.n_pixels, 1, field.dim, generator=g, dtype=torch.float64)
+    for size in (5, 7):
+        layer, broken = ChartConv(field, field, size=size, generator=g).double(), 0.0
+        with torch.no_grad():
+            out, plain = layer(x, atlas), layer(x, atlas.without_transitions())
+            for turn in rotations(points)[1::5]:
+                pull = rotated(atlas, points, steps, turn)
+                move = chart_transport(pull, field, values=False, dtype=x.dtype, device=x.device)
+                assert (layer(move(x), atlas) - move(out)).abs().max() <= 1e-12 * out.abs().max()
+                other = layer(move(x), atlas.without_transitions())
+                broken = max(broken, float((other - move(plain)).abs().max()))
+        assert broken > 0.1
+
+
 def corners():
     """The twelve vertices of the icosahedron."""
     points = icosahedral_points(1)
