@@ -39,17 +39,17 @@ def project_image(
 
     Args:
         images: [N, rows, columns], or [N, C, rows, columns] of several channels.
-        directions: [P, 3] unit vectors, e.g. `pixel_directions` of an atlas or the vertices of an icosphere; of the
-            images' dtype and device.
+        directions: [P, 3] unit vectors, e.g. `pixel_directions` of an atlas or the vertices of an icosphere; floating,
+            on the images' device. Of both dtypes the more exact one is computed in.
         rotation: [N, 3, 3] R_n or [3, 3] for all; None: the centre of each image is at the north pole, (0, 0, 1).
         projection: "stereographic" or "gnomonic".
         reach: α in degrees; below 180, and below 90 for gnomonic projection, which shows less than a hemisphere.
 
     Returns:
-        [N, P], or [N, C, P].
+        [N, P], or [N, C, P], in the dtype of the images.
 
     Raises:
-        ValueError: a shape, the projection or the reach is none of these.
+        ValueError: a shape, a dtype, the projection or the reach is none of these.
     """
     limit = {"stereographic": 180.0, "gnomonic": 90.0}.get(projection)
     if limit is None:
@@ -61,10 +61,12 @@ def project_image(
             "expected floating images [N, rows, columns] or [N, C, rows, columns], got "
             f"{list(images.shape)} of {images.dtype}"
         )
-    if directions.ndim != 2 or directions.shape[1] != 3:
-        raise ValueError(f"expected directions [P, 3], got {list(directions.shape)}")
+    if directions.ndim != 2 or directions.shape[1] != 3 or not directions.is_floating_point():
+        raise ValueError(f"expected floating directions [P, 3], got {list(directions.shape)} of {directions.dtype}")
     if rotation is not None and rotation.shape not in ((3, 3), (len(images), 3, 3)):
         raise ValueError(f"expected rotation [{len(images)}, 3, 3] or [3, 3], got {list(rotation.shape)}")
+    dtype, images = images.dtype, images.to(torch.promote_types(images.dtype, directions.dtype))
+    directions = directions.to(images.dtype)
     # rows of p R are (Rᵀ p)ᵀ
     places = directions if rotation is None else directions @ rotation.to(directions)
     depth = places[..., 2:] + 1 if projection == "stereographic" else places[..., 2:]
@@ -76,7 +78,7 @@ def project_image(
     flat = flat.clamp(-_OUTSIDE, _OUTSIDE).expand(len(images), -1, -1)
     stack = images if images.ndim == 4 else images[:, None]
     found = torch.nn.functional.grid_sample(stack, flat[:, :, None], align_corners=False)[..., 0]
-    return found if images.ndim == 4 else found[:, 0]
+    return (found if images.ndim == 4 else found[:, 0]).to(dtype)
 
 
 def random_rotations(n: int, generator: torch.Generator | None = None) -> Tensor:

@@ -100,6 +100,17 @@ def test_random_rotations_are_even():
     assert abs(float(trace.square().mean()) - 1) < 0.05
 
 
+def test_images_and_directions_of_different_types():
+    """The more exact one is computed in: directions in bfloat16 would be off by half a pixel."""
+    points = torch.nn.functional.normalize(torch.randn(50, 3, generator=G, dtype=torch.float64), dim=1)
+    for dtype in (torch.float32, torch.bfloat16):
+        images = IMAGES.to(dtype)
+        got = project_image(images, points, random_rotations(3, torch.Generator().manual_seed(0)))
+        expected = project_image(images.double(), points, random_rotations(3, torch.Generator().manual_seed(0)))
+        assert torch.equal(got, expected.to(dtype))
+    assert project_image(IMAGES, points.float()).dtype == torch.float64
+
+
 def test_mistakes_are_named():
     points = torch.eye(3, dtype=torch.float64)
     with pytest.raises(ValueError, match="projection"):
