@@ -68,11 +68,14 @@ class MeshGeometry:
     (`gaugenet.meshes.ordering`): the order in which rows are best visited. Indices of vertices do not follow it."""
     rotation_order: int = 0
     """N if every transporter angle is a multiple of 2π/N in this gauge (1: all are 0), 0 if they are not."""
-    memo: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
     """Values that layers derive from this geometry and share (see `remember`). Never copied, never saved."""
 
     def __post_init__(self) -> None:
         _check_shapes(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "memo": {}}
 
     @property
     def n_vertices(self) -> int:
@@ -155,7 +158,7 @@ class MeshGeometry:
 
     def replace(self, **changes: Any) -> MeshGeometry:
         """A copy with some fields changed and nothing remembered."""
-        return dataclasses.replace(self, **changes, memo={})
+        return dataclasses.replace(self, **changes)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> MeshGeometry:
         """The same geometry on another device or in another real dtype (indices and signs keep theirs)."""

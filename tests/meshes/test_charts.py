@@ -82,25 +82,6 @@ def test_wrong_gluings_are_refused():
         ChartAtlas("triangles", 3, 3, (((), (), (), ()),), lattice="triangular")
     with pytest.raises(ValueError, match="from 0 to 8"):
         ChartAtlas("cone", 3, 3, (((), (), (), ()),), cones=(9,))
-    same = ((1, 0), (0, 1))
-
-    def closed(left, right):
-        return ChartAtlas("closed", 3, 4, ((left, right, (), ()),))
-
-    right = (Gluing(0, same, (0, -4)),)
-    assert closed((Gluing(0, same, (0, 4)),), right).structure_group == "trivial"
-    with pytest.raises(ValueError, match="left side of chart 0 is glued to chart 1, expected one from 0 to 0"):
-        closed((Gluing(1, same, (0, 4)),), right)
-    with pytest.raises(ValueError, match="integers"):
-        closed((Gluing(0, same, (0, 4.5)),), right)
-    with pytest.raises(ValueError, match="left side of chart 0 leads to no pixel"):
-        closed((Gluing(0, same, (0, -4)),), (Gluing(0, same, (0, 4)),))
-    with pytest.raises(ValueError, match="no way back"):
-        closed((Gluing(0, same, (0, 4)),), ())
-    with pytest.raises(ValueError, match="no way back"):
-        closed((Gluing(0, ((-1, 0), (0, 1)), (2, 4)),), right)
-    with pytest.raises(ValueError, match="overlap"):
-        closed((Gluing(0, same, (0, 4), start=0, stop=2), Gluing(0, same, (0, 4), start=1)), right)
     with pytest.raises(ValueError, match="at least one pixel"):
         mobius_strip(4, 4).coarser(0)
     with pytest.raises(ValueError, match="0 pixels or more"):

@@ -1,5 +1,7 @@
 """MeshGeometry: gauge transformations are a group action; disjoint unions; conversions."""
 
+import copy
+import dataclasses
 import math
 
 import pytest
@@ -136,6 +138,9 @@ def test_what_is_remembered_is_not_copied():
     assert geometry.remember("answer", lambda: 42) == 42
     assert geometry.remember("answer", lambda: 43) == 42
     assert "answer" not in geometry.to(dtype=torch.float32).memo
+    assert "answer" not in dataclasses.replace(geometry, r=2 * geometry.r).memo
+    assert "answer" not in copy.deepcopy(geometry).memo
+    assert "answer" in geometry.memo
 
 
 def test_conversion_keeps_indices():

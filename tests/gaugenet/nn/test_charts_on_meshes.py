@@ -161,7 +161,6 @@ def in_frames_of(make, reach, seed=None):
         weight=torch.from_numpy(weight),
         radius=torch.full((atlas.n_pixels,), reach, dtype=torch.float64),
         rotation_order=n_rotations,
-        memo={},
     )
     whole = torch.from_numpy(degree == (6 if atlas.lattice == "hexagonal" else 8))
     if make is icosahedron:
