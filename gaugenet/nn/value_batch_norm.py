@@ -78,25 +78,25 @@ class ValueBatchNorm(nn.Module):
     def _statistics(self, x: Tensor, holes: Tensor, kept: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x less a constant per copy, 0 at holes, and its mean and variance; the running values follow those of x.
 
-        The constant is the mean up to rounding: a difference of squares would otherwise lose as many digits as the mean
-        exceeds the deviations.
+        The constant is the mean of the first image: a difference of squares would otherwise lose as many digits as the
+        mean exceeds the deviations. Where that image is far from the others, deviations are as large.
         """
         if len(kept) * x.shape[1] == 0:
             raise ValueError("batch statistics need at least one pixel and one image")
         # half precision could not count pixels
         wide = torch.promote_types(x.dtype, torch.float32)
-        n = self.n_values * (len(kept) * x.shape[1])
 
-        def over_copies(columns: Tensor) -> Tensor:
+        def over_copies(columns: Tensor, images: int) -> Tensor:
+            n = self.n_values * (len(kept) * images)
             return columns.new_zeros(len(n)).index_add(0, self.copy_of, columns) / n
 
-        there = x.detach().index_select(0, kept) if len(holes) else x.detach()
-        constant = over_copies(there.sum((0, 1), dtype=wide))
+        first = x.detach()[:, 0].index_select(0, kept)
+        constant = over_copies(first.sum(0, dtype=wide), 1)
         centred = (x - constant[self.copy_of]).to(x.dtype)
         if len(holes):
             centred = centred.index_fill_(0, holes, 0.0)
-        mean = over_copies(centred.sum((0, 1), dtype=wide))
-        square = over_copies(torch.linalg.vector_norm(centred, dim=(0, 1), dtype=wide).square())
+        mean = over_copies(centred.sum((0, 1), dtype=wide), x.shape[1])
+        square = over_copies(torch.linalg.vector_norm(centred, dim=(0, 1), dtype=wide).square(), x.shape[1])
         variance = (square - mean.square()).clamp_min(0.0)
         if not recomputing():
             with torch.no_grad():
