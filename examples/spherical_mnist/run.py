@@ -22,8 +22,8 @@ from data import BATCH, TURNS, Digits, mnist, turned
 from model import MODELS, make_network, models_at
 from torch import Tensor, nn
 
-from gaugenet.training.own_loop import load_state, save_state
-from gaugenet.training.own_results import OtherRunError, is_done, write_result
+from gaugenet.training.own_loop import load_network, load_state, save_state
+from gaugenet.training.own_results import OtherRunError, check_made_with, is_done, write_result
 
 LEARNING_RATE = 5e-3
 SAVE_EVERY = 50
@@ -43,6 +43,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=60_000, help="training images")
     parser.add_argument("--batch", type=int, default=BATCH, help="training images in a step")
     parser.add_argument("--turn-anew", action="store_true", help="training digits in every epoch, not once for all")
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="learning rate of the first step")
+    parser.add_argument(
+        "--after", type=Path, help="JSON file of a run whose weights, in the .safetensors beside it, to start from"
+    )
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--precision", default="float32", choices=("float32", "bfloat16"), help="of convolutions while training"
@@ -58,6 +62,8 @@ def main() -> None:
         parser.error(f"there is no {wrong[0]} at resolution {options.resolution}: it has 3 and 4")
     if wrong := [s for s in settings if len(s) != 2 or not set(s) <= set(TURNS)]:
         parser.error(f"unknown setting {'/'.join(wrong[0])!r}: expected e.g. N/R, of N, I and R")
+    if options.after and not (options.after.exists() and options.after.with_suffix(".safetensors").exists()):
+        parser.error(f"--after {options.after}: there is no such file, or no .safetensors beside it")
     if not options.table:
         if options.data is None:
             parser.error("give MNIST by --data mnist.npz, with x_train, y_train, x_test, y_test")
@@ -82,7 +88,12 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
     Raises:
         OtherRunError: it exists with other settings, or such a run was begun.
     """
+    before = json.loads(options.after.read_text()) if options.after else {}
+    check_made_with(options.after, before, {"model": model, "resolution": options.resolution})
+    # so many epochs had their rotations and order of digits
+    done = before.get("epochs", 0) + before.get("epochs_before", 0)
     name = f"{model}-{options.resolution}-{turn}{'-anew' if options.turn_anew else ''}-{seed}"
+    name += f"-after-{done}" if before else ""
     result = options.out / f"{name}.json"
     digits = turned(train, turn, seed)
     made_with = {
@@ -95,12 +106,16 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         "epochs": options.epochs,
         "batch": options.batch,
         "precision": options.precision,
+        "rate": options.rate,
+        "epochs_before": done,
     }
     if is_done(result, made_with):
         print(f"{name}: done before", flush=True)
         return
     network = make_network(model, options.resolution, seed).to(options.device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE)
+    if before:
+        load_network(options.after.with_suffix(".safetensors"), network)
+    optimizer = torch.optim.Adam(network.parameters(), lr=options.rate)
     state = options.out / f"{name}.safetensors"
     step, spent, losses = load_state(state, network, optimizer, made_with) if state.exists() else (0, 0.0, [])
     per_epoch = -(-len(digits.images) // options.batch)
@@ -108,8 +123,8 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         began, epoch = time.process_time(), step // per_epoch
         stop = min(step + SAVE_EVERY, (epoch + 1) * per_epoch)
         if options.turn_anew:
-            digits = turned(train, turn, 1_000_000 + 1000 * seed + epoch)
-        order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(1000 * seed + epoch))
+            digits = turned(train, turn, 1_000_000 + 1000 * seed + done + epoch)
+        order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(1000 * seed + done + epoch))
         order = order[options.batch * (step - epoch * per_epoch) : options.batch * (stop - epoch * per_epoch)]
         losses.append(train_steps(network, optimizer, digits, order, step, options.epochs * per_epoch, options))
         spent, step = spent + time.process_time() - began, stop
@@ -142,7 +157,7 @@ def train_steps(
     losses = []
     for x, label in digits.batches(order, network.directions, options.batch):
         for group in optimizer.param_groups:
-            group["lr"] = LEARNING_RATE * 0.5 * (1 + math.cos(math.pi * (step + len(losses)) / n_steps))
+            group["lr"] = options.rate * 0.5 * (1 + math.cos(math.pi * (step + len(losses)) / n_steps))
         with torch.autocast(x.device.type, torch.bfloat16, enabled=options.precision == "bfloat16"):
             logits = network(x)
         loss = nn.functional.cross_entropy(logits.float(), label)
@@ -170,13 +185,16 @@ def table(folder: Path) -> str:
         "| model | resolution | parameters | trained on | images × epochs | test N | test I | test R | seeds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    key = ("model", "resolution", "parameters", "train", "images", "epochs", "turned", "batch", "precision")
-    # the first files did not say how digits were turned
-    rows = [tuple({"turned": "once", **r}.get(k) for k in key) for r in runs]
+    key = ("model", "resolution", "parameters", "train", "images", "epochs", "epochs_before", "turned")
+    key += ("batch", "precision", "rate")
+    # the first files did not say all of it
+    usual = {"turned": "once", "epochs_before": 0, "rate": LEARNING_RATE}
+    rows = [tuple({**usual, **r}.get(k) for k in key) for r in runs]
     for row in dict.fromkeys(rows):
-        model, resolution, parameters, turn, images, epochs, how, *_ = row
+        model, resolution, parameters, turn, images, epochs, before, how, *_ = row
         cells = []
         how = "" if how == "once" else ", anew"
+        epochs = f"({before} + {epochs})" if before else str(epochs)
         alike = [r for r, its_row in zip(runs, rows) if its_row == row]
         for kind in TURNS:
             right = 100 - torch.tensor([r["test_error_percent"][kind] for r in alike], dtype=torch.float64)

@@ -191,6 +191,23 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
         call("whole", "--batch", "20")
     assert "ico-3-R-0.json is of a run with batch = 10 and now batch is 20" in capsys.readouterr().err
 
+    # on from there, with other orders and rotations
+    table = call("whole", "--after", str(tmp_path / "whole" / "ico-3-R-0.json"), "--rate", "1e-3")
+    assert f"| ico | 3 | {result['parameters']:,} | R | 60 × (2 + 2) | " in table
+    on = json.loads((tmp_path / "whole" / "ico-3-R-0-after-2.json").read_text())
+    assert (on["epochs"], on["epochs_before"], on["rate"]) == (2, 2, 1e-3)
+    assert on["train_loss"][0] < result["train_loss"][0]
+
+    for wrong in (
+        ["--after", "nowhere.json"],
+        ["--after", str(tmp_path / "whole" / "ico-3-R-0.json"), "--models", "mesh"],
+    ):
+        with pytest.raises(SystemExit):
+            call("whole", *wrong)
+    printed = capsys.readouterr().err
+    assert "--after nowhere.json: there is no such file" in printed
+    assert "is of a run with model = 'ico' and now model is 'mesh'" in printed
+
     save, saved = runner.save_state, []
 
     def interrupted(path, network, optimizer, step, *rest):
