@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[2] / "examples" / "spherical_mnist"
 @pytest.fixture(autouse=True)
 def example(monkeypatch):
     """The files of the example, which import each other by their names; those of another example may be loaded."""
-    for name in ("data", "mesh_model", "model", "run"):
+    for name in ("data", "mesh_model", "model", "run", "averaged"):
         spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, name, module)
@@ -159,6 +159,28 @@ def test_digits_are_turned_once_and_evenly():
     # not turned, the middle of the image is at the north pole
     upright = next(digits.batches(torch.tensor([1]), torch.eye(3).double()))[0]
     assert torch.allclose(upright[2, 0, 0], digits.images[1, 13:15, 13:15].mean())
+
+
+def test_the_mean_over_rotations_is_closer_to_invariant_and_goes_on_from_one(monkeypatch):
+    """Of a network that is invariant under the icosahedron's rotations alone; with one rotation it is the network."""
+    model, data, averaged = sys.modules["model"], sys.modules["data"], sys.modules["averaged"]
+    monkeypatch.setattr(model, "WIDTHS", {3: (2, 3, 3, 4, 3)})
+    network = perturbed(model.make_network("ico", 3, 0)).float()
+    images = torch.rand(20, 28, 28, generator=torch.Generator().manual_seed(0))
+    digits = data.turned(data.Digits(images, torch.arange(20) % 10, None), "R", 0)
+    x = next(digits.batches(torch.arange(20), network.directions))[0]
+    with torch.no_grad():
+        wrong = (network(x).argmax(1) != digits.label).float().mean()
+    found = list(averaged.errors(network, digits, 3))
+    assert len(found) == 3
+    assert found[0] == pytest.approx(100 * float(wrong))
+    spread = []
+    for k in (1, 16):
+        said = torch.stack(
+            [list(averaged.mean_over_rotations(network, data.turned(digits, "R", s), k))[-1] for s in range(3)]
+        )
+        spread.append(float((said - said.mean(0)).square().mean()))
+    assert spread[1] < 0.3 * spread[0]
 
 
 def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
