@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import torch
-from mesh_model import MeshNetwork
+from mesh_model import COARSER, MeshNetwork
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
@@ -16,6 +16,7 @@ from gaugenet.meshes.charts import ChartAtlas
 from gaugenet.meshes.sphere_atlases import icosahedral_atlas, icosahedral_points
 from gaugenet.meshes.sublattices import sublattice
 from gaugenet.nn.chart_conv import ChartConv
+from gaugenet.nn.chart_transport import holes_and_rest
 from gaugenet.nn.sublattice_pooling import SublatticePool
 from gaugenet.nn.value_batch_norm import ValueBatchNorm
 
@@ -37,12 +38,12 @@ def field_types(model: str, resolution: int) -> list[FieldType]:
     Raises:
         ValueError: there is no such model on charts, or none at this resolution.
     """
-    name, _, kind = model.partition("-")
+    name = model.partition("-")[0]
     if name not in ("ico", "plain") or model not in MODELS:
         raise ValueError(
             f'expected model "ico" or "plain", or these with "-wide" or "-large", or "ico-filled", got {model!r}'
         )
-    widths = {"": WIDTHS, "wide": WIDE, "filled": WIDE, "large": LARGE}[kind]
+    widths = _widths(model)
     if resolution not in widths:
         raise ValueError(f"expected resolution {', '.join(map(str, widths))} for {model}, got {resolution}")
     if name == "ico":
@@ -108,8 +109,7 @@ class IcosahedralNetwork(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[P, N, 1] grey values at `directions` → [N, 10] logits"""
         field, atlas = self.features(x)
-        kept = atlas.remember(("kept", x.device), lambda: _without(atlas.n_pixels, atlas.cones).to(x.device))
-        values = field.index_select(0, kept).unflatten(2, (-1, self.copies))
+        values = field.index_select(0, holes_and_rest(atlas, x.device)[1]).unflatten(2, (-1, self.copies))
         return self.head(torch.cat([values.amax((0, 2)), values.mean((0, 2))], 1))
 
 
@@ -118,11 +118,10 @@ def make_network(model: str, resolution: int, seed: int) -> IcosahedralNetwork |
     return MeshNetwork(resolution, seed=seed) if model == "mesh" else IcosahedralNetwork(model, resolution, seed=seed)
 
 
-def models_at(resolution: int) -> list[str]:
-    """Those of `MODELS` that there are at this resolution."""
-    without_wide = [m for m in MODELS if not m.endswith(("-wide", "-filled"))]
-    return list(MODELS) if resolution in WIDE else without_wide
+def resolutions(model: str) -> tuple[int, ...]:
+    """At which there is this one of `MODELS`."""
+    return tuple(COARSER if model == "mesh" else _widths(model))
 
 
-def _without(n: int, left_out: tuple[int, ...]) -> Tensor:
-    return torch.from_numpy(np.setdiff1d(np.arange(n), left_out))
+def _widths(model: str) -> dict[int, tuple[int, ...]]:
+    return {"": WIDTHS, "wide": WIDE, "filled": WIDE, "large": LARGE}[model.partition("-")[2]]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 from data import BATCH, TURNS, Digits, mnist, turned
-from model import MODELS, make_network, models_at
+from model import MODELS, make_network, resolutions
 from torch import Tensor, nn
 
 from gaugenet.training.own_loop import load_network, load_state, save_state
@@ -54,12 +54,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/spherical_mnist"))
     parser.add_argument("--table", action="store_true", help="only print the table of what is there")
     options = parser.parse_args()
-    models = models_at(options.resolution) if options.models == "all" else options.models.split(",")
+    there = [m for m in MODELS if options.resolution in resolutions(m)]
+    models = there if options.models == "all" else options.models.split(",")
     settings = [tuple(setting.split("/")) for setting in options.settings.split(",")]
     if wrong := [m for m in models if m not in MODELS]:
         parser.error(f"unknown model {wrong[0]!r}: expected some of {', '.join(MODELS)}")
-    if wrong := [m for m in models if m not in models_at(options.resolution)]:
-        parser.error(f"there is no {wrong[0]} at resolution {options.resolution}: it has 3 and 4")
+    if wrong := [m for m in models if m not in there]:
+        expected = ", ".join(map(str, resolutions(wrong[0])))
+        parser.error(f"there is no {wrong[0]} at resolution {options.resolution}: expected {expected}")
     if wrong := [s for s in settings if len(s) != 2 or not set(s) <= set(TURNS)]:
         parser.error(f"unknown setting {'/'.join(wrong[0])!r}: expected e.g. N/R, of N, I and R")
     if options.after and not (options.after.exists() and options.after.with_suffix(".safetensors").exists()):
@@ -89,20 +91,20 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         OtherRunError: it exists with other settings, or such a run was begun.
     """
     before = json.loads(options.after.read_text()) if options.after else {}
-    check_made_with(options.after, before, {"model": model, "resolution": options.resolution})
+    if before:
+        check_made_with(options.after, before, {"model": model, "resolution": options.resolution})
     # so many epochs had their rotations and order of digits
     done = before.get("epochs", 0) + before.get("epochs_before", 0)
     name = f"{model}-{options.resolution}-{turn}{'-anew' if options.turn_anew else ''}-{seed}"
     name += f"-after-{done}" if before else ""
     result = options.out / f"{name}.json"
-    digits = turned(train, turn, seed)
     made_with = {
         "model": model,
         "resolution": options.resolution,
         "train": turn,
         "turned": "anew in every epoch" if options.turn_anew else "once",
         "seed": seed,
-        "images": len(digits.images),
+        "images": len(train.images),
         "epochs": options.epochs,
         "batch": options.batch,
         "precision": options.precision,
@@ -112,6 +114,7 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
     if is_done(result, made_with):
         print(f"{name}: done before", flush=True)
         return
+    digits = turned(train, turn, seed)
     network = make_network(model, options.resolution, seed).to(options.device)
     if before:
         load_network(options.after.with_suffix(".safetensors"), network)

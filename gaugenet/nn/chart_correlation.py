@@ -22,6 +22,7 @@ from gaugenet.field_type import FieldType
 from gaugenet.kernels.grid_conv import direct, taps_gradient, taps_sum
 from gaugenet.meshes.charts import CELLS, SAME_TURN, ChartAtlas, Ints
 from gaugenet.nn.chart_padding import cropped, padded
+from gaugenet.nn.chart_transport import holes_and_rest
 from gaugenet.steerable.tap_basis import taps
 
 
@@ -87,10 +88,7 @@ def _sum(grid: Tensor, weight: Tensor, bias: Tensor | None, between: Between) ->
     out = grid.new_empty(between.atlas.n_pixels, grid.shape[2] // between.atlas.n_charts, weight.shape[2])
     taps_sum(grid, weight, bias, between.cells, between.size, out)
     if between.atlas.cones:
-        holes = between.atlas.remember(
-            ("holes", out.device), lambda: torch.tensor(between.atlas.cones, device=out.device).long()
-        )
-        out.index_fill_(0, holes, 0.0)
+        out.index_fill_(0, holes_and_rest(between.atlas, out.device)[0], 0.0)
     return out
 
 

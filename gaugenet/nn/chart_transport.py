@@ -139,6 +139,17 @@ def chart_transport(
     )
 
 
+def holes_and_rest(atlas: ChartAtlas, device: torch.device) -> tuple[Tensor, Tensor]:
+    """int64 pixels at cone points, and all others, in order; found once per atlas and device."""
+
+    def build() -> tuple[Tensor, Tensor]:
+        hole = torch.zeros(atlas.n_pixels, dtype=torch.bool)
+        hole[list(atlas.cones)] = True
+        return torch.nonzero(hole).flatten().to(device), torch.nonzero(~hole).flatten().to(device)
+
+    return atlas.remember(("holes and the rest", device), build)
+
+
 def check_features(x: Tensor, atlas: ChartAtlas, field_type: FieldType) -> None:
     """Raise a ValueError unless x is [P, N, dim]."""
     if x.ndim != 3 or x.shape[0] != atlas.n_pixels or x.shape[2] != field_type.dim:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.charts import ChartAtlas
 from gaugenet.nn.batch_norm import recomputing
-from gaugenet.nn.chart_transport import check_features
+from gaugenet.nn.chart_transport import check_features, holes_and_rest
 from gaugenet.nn.value_basis import has_values
 
 
@@ -65,7 +65,7 @@ class ValueBatchNorm(nn.Module):
             ValueError: x has the wrong shape, or there is nothing to take a mean of.
         """
         check_features(x, atlas, self.field_type)
-        holes, kept = atlas.remember(("holes and the rest", x.device), lambda: _holes(atlas, x.device))
+        holes, kept = holes_and_rest(atlas, x.device)
         mean, variance = self.running_mean, self.running_variance
         if self.training:
             x, mean, variance = self._statistics(x, holes, kept)
@@ -106,10 +106,3 @@ class ValueBatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.field_type}, momentum {self.momentum}"
-
-
-def _holes(atlas: ChartAtlas, device: torch.device) -> tuple[Tensor, Tensor]:
-    """int64 pixels at cone points, and all others."""
-    hole = torch.zeros(atlas.n_pixels, dtype=torch.bool)
-    hole[list(atlas.cones)] = True
-    return torch.nonzero(hole).flatten().to(device), torch.nonzero(~hole).flatten().to(device)

@@ -28,8 +28,6 @@ from gaugenet.nn.chart_conv import ChartConv
 
 CASES = [(3, 8), (3, 32), (3, 128), (4, 8), (4, 32), (5, 8)]
 """Resolution and batch."""
-WIDTHS = (8, 16, 32)
-"""Regular fields, of six channels each."""
 Run = tuple[Callable[[], Tensor], list[Tensor]]
 
 
@@ -87,15 +85,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="three runs each, and no case above a batch of 32")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--resolutions", default="3,4,5", help="comma-separated, of 3, 4 and 5")
+    parser.add_argument("--batches", default="8,32,128", help="comma-separated, of 8, 32 and 128")
+    parser.add_argument("--widths", default="8,16,32", help="comma-separated, regular fields of six channels each")
     parser.add_argument("--json", type=Path, help="write all figures here")
     options = parser.parse_args()
     torch.set_num_threads(1)
     print("| resolution | channels | batch | forward, ms | conv2d | ratio | forward + backward, ms | conv2d | ratio |")
     print("|---|---|---|---|---|---|---|---|---|")
     rows = []
-    kept = [int(r) for r in options.resolutions.split(",")]
-    for level, batch in (case for case in CASES if case[0] in kept):
-        for width in WIDTHS:
+    given = (options.resolutions, options.batches, options.widths)
+    levels, batches, widths = ([int(n) for n in text.split(",")] for text in given)
+    for level, batch in (case for case in CASES if case[0] in levels and case[1] in batches):
+        for width in widths:
             if options.quick and batch > 32:
                 continue
             row = compared(level, batch, width, 3 if options.quick else options.repeats)
