@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,8 +74,14 @@ def joined_world(device: torch.device) -> Iterator[World]:
     if distributed.is_initialized():
         yield World(distributed.get_rank(), distributed.get_world_size(), device)
         return
+    # gloo's threads end with the last reference to the group; one that gives a tensor back while the interpreter ends
+    # kills the process (SIGABRT). This module keeps the group of its import as a default argument for ever, and
+    # DistributedDataParallel imports it: so it comes before there is a group.
+    from torch.distributed.nn import functional  # noqa: F401
+
     distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield World(distributed.get_rank(), distributed.get_world_size(), device)
     finally:
+        gc.collect()  # DistributedDataParallel holds the group too, and is held by cycles
         distributed.destroy_process_group()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,40 +13,47 @@ from gaugenet.nn.sums_over_processes import processes, sum_over_processes
 PROGRAM = """
 import sys
 import torch
-from datetime import timedelta
+from pathlib import Path
 from gaugenet.field_type import FieldType
 from gaugenet.nn.batch_norm import BatchNorm
 from gaugenet.nn.self_interaction import SelfInteraction
 from gaugenet.nn.sums_over_processes import sum_over_processes
+from gaugenet.training import joined_world
 
-out = sys.argv[1]
-distributed = torch.distributed
-distributed.init_process_group("gloo", timeout=timedelta(minutes=5))
-rank = distributed.get_rank()
+
+def found(rank):
+    field = FieldType.parse("O(2): 3x0 + 2x0- + 2x1")
+    generator = torch.Generator().manual_seed(0)
+    # the second process also once has no vertex at all
+    batches = [(2 + torch.randn(n, field.dim, generator=generator, dtype=torch.float64)).split(sizes)
+               for n, sizes in ((50, (20, 30)), (7, (7, 0)))]
+    first = SelfInteraction(field, field, generator=torch.Generator().manual_seed(1)).double()
+    second = SelfInteraction(field, field, generator=torch.Generator().manual_seed(2)).double()
+    model = torch.nn.Sequential(first, BatchNorm(field).double(), torch.nn.Tanh(), second)
+    parallel = torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
+    outputs = []
+    for parts in batches:
+        y = parallel(parts[rank])
+        (2 * (y ** 3).sum()).backward()  # DDP takes the mean over the processes
+        gathered = [None, None]
+        torch.distributed.all_gather_object(gathered, y.detach())
+        outputs.append(torch.cat(gathered))
+    twice = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    (g,) = torch.autograd.grad(sum_over_processes(twice * (rank + 1.0)) ** 3, twice, create_graph=True)
+    (h,) = torch.autograd.grad(g, twice)
+    return {"outputs": outputs, "gradients": [p.grad for p in model.parameters()], "g": g.item(), "h": h.item(),
+            "buffers": [model[1].running_mean, model[1].running_square]}
+
+
+def threads():
+    return sum("gloo" in name.read_text() for name in Path("/proc/self/task").glob("*/comm"))
+
+
 torch.set_num_threads(1)
-field = FieldType.parse("O(2): 3x0 + 2x0- + 2x1")
-generator = torch.Generator().manual_seed(0)
-# the second process also once has no vertex at all
-batches = [(2 + torch.randn(n, field.dim, generator=generator, dtype=torch.float64)).split(sizes)
-           for n, sizes in ((50, (20, 30)), (7, (7, 0)))]
-first = SelfInteraction(field, field, generator=torch.Generator().manual_seed(1)).double()
-second = SelfInteraction(field, field, generator=torch.Generator().manual_seed(2)).double()
-model = torch.nn.Sequential(first, BatchNorm(field).double(), torch.nn.Tanh(), second)
-parallel = torch.nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
-outputs = []
-for parts in batches:
-    y = parallel(parts[rank])
-    (2 * (y ** 3).sum()).backward()  # DDP takes the mean over the processes
-    gathered = [None, None]
-    distributed.all_gather_object(gathered, y.detach())
-    outputs.append(torch.cat(gathered))
-twice = torch.ones(1, dtype=torch.float64, requires_grad=True)
-(g,) = torch.autograd.grad(sum_over_processes(twice * (rank + 1.0)) ** 3, twice, create_graph=True)
-(h,) = torch.autograd.grad(g, twice)
-if rank == 0:
-    torch.save({"outputs": outputs, "gradients": [p.grad for p in model.parameters()], "g": g.item(), "h": h.item(),
-                "buffers": [model[1].running_mean, model[1].running_square]}, out)
-distributed.destroy_process_group()
+with joined_world(torch.device("cpu")) as world:
+    result, during = found(world.rank), threads()
+if world.is_first:
+    torch.save(result | {"threads": [during, threads()]}, sys.argv[1])
 """
 
 
@@ -105,6 +113,10 @@ def test_statistics_and_gradients_are_those_of_one_batch(tmp_path):
     # L_i = (a + 2 b)^3 with a = b = 1 in each of two processes: the sum over i of 3 s^2 (i + 1), and of 6 s (i + 1)^2
     assert found["g"] == 2 * 3 * 9
     assert found["h"] == pytest.approx(2 * 6 * 3 * (1 + 2))
+    # one that outlives the group may take the process down while the interpreter ends
+    during, after = found["threads"]
+    assert after == 0
+    assert during > 0 or not Path("/proc/self/task").is_dir()
 
 
 def test_one_process_has_its_own_sums():
