@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gaugenet.data import digits as files
 from gaugenet.meshes.sphere_images import icosahedral_rotations, project_image, random_rotations
@@ -18,11 +18,13 @@ BATCH = 100
 
 
 class Digits(NamedTuple):
-    """Grey values float32 [N, 28, 28] from 0 to 1 and labels int64 [N]; rotations float32 [N, 3, 3], None for none."""
+    """Grey values float32 [N, 28, 28] from 0 to 1 and labels int64 [N]; rotations float32 [N, 3, 3], and linear maps of
+    the plane float32 [N, 2, 2] that take a place in the image to where it is read; None for none."""
 
     images: Tensor
     label: Tensor
     rotation: Tensor | None
+    deformation: Tensor | None = None
 
     def batches(self, order: Tensor, directions: Tensor, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """([P, batch, 1] grey values at these points of the sphere, [batch] labels) in this order of images, `size`
@@ -30,6 +32,8 @@ class Digits(NamedTuple):
         for batch in order.split(size or BATCH):
             rotation = None if self.rotation is None else self.rotation[batch].to(directions.device)
             images = self.images[batch].to(directions.device)
+            if self.deformation is not None:
+                images = read_at(images, self.deformation[batch].to(images.device))
             on_sphere = project_image(images, directions.to(images.dtype), rotation)
             yield on_sphere.T.contiguous()[..., None], self.label[batch].to(directions.device)
 
@@ -50,3 +54,18 @@ def turned(digits: Digits, turn: str, seed: int) -> Digits:
     if turn == "I":
         return digits._replace(rotation=icosahedral_rotations()[torch.randint(60, (n,), generator=generator)].float())
     return digits._replace(rotation=random_rotations(n, generator).float())
+
+
+def deformed(digits: Digits, size: float, seed: int) -> Digits:
+    """Each digit stretched, sheared and turned a little in its plane before it is projected: by 1 + δ, all four numbers
+    of δ normally distributed with this standard deviation."""
+    generator = torch.Generator().manual_seed(seed)
+    delta = size * torch.randn(len(digits.images), 2, 2, generator=generator)
+    return digits._replace(deformation=torch.eye(2) + delta)
+
+
+def read_at(images: Tensor, deformation: Tensor) -> Tensor:
+    """Images [N, rows, columns], read at A_n (x, y), (0, 0) their middle, by bilinear interpolation; 0 beyond them."""
+    maps = nn.functional.pad(deformation, (0, 1))
+    places = nn.functional.affine_grid(maps, [len(images), 1, *images.shape[1:]], align_corners=False)
+    return nn.functional.grid_sample(images[:, None], places, align_corners=False)[:, 0]

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import torch
-from data import BATCH, TURNS, Digits, mnist, turned
+from data import BATCH, TURNS, Digits, deformed, mnist, turned
 from model import MODELS, make_network, resolutions
 from torch import Tensor, nn
 
@@ -43,6 +43,12 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=60_000, help="training images")
     parser.add_argument("--batch", type=int, default=BATCH, help="training images in a step")
     parser.add_argument("--turn-anew", action="store_true", help="training digits in every epoch, not once for all")
+    parser.add_argument(
+        "--deform",
+        type=float,
+        default=0.0,
+        help="training digits in their plane, by this part of their size, e.g. 0.1",
+    )
     parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="learning rate of the first step")
     parser.add_argument(
         "--after", type=Path, help="JSON file of a run whose weights, in the .safetensors beside it, to start from"
@@ -66,6 +72,8 @@ def main() -> None:
         parser.error(f"unknown setting {'/'.join(wrong[0])!r}: expected e.g. N/R, of N, I and R")
     if options.after and not (options.after.exists() and options.after.with_suffix(".safetensors").exists()):
         parser.error(f"--after {options.after}: there is no such file, or no .safetensors beside it")
+    if options.deform < 0:
+        parser.error(f"--deform {options.deform}: expected 0 or more")
     if not options.table:
         if options.data is None:
             parser.error("give MNIST by --data mnist.npz, with x_train, y_train, x_test, y_test")
@@ -95,7 +103,8 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         check_made_with(options.after, before, {"model": model, "resolution": options.resolution})
     # so many epochs had their rotations and order of digits
     done = before.get("epochs", 0) + before.get("epochs_before", 0)
-    name = f"{model}-{options.resolution}-{turn}{'-anew' if options.turn_anew else ''}-{seed}"
+    name = f"{model}-{options.resolution}-{turn}{'-anew' if options.turn_anew else ''}"
+    name += f"{f'-deformed-{options.deform:g}' if options.deform else ''}-{seed}"
     name += f"-after-{done}" if before else ""
     result = options.out / f"{name}.json"
     made_with = {
@@ -111,6 +120,8 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         "rate": options.rate,
         "epochs_before": done,
     }
+    if options.deform:
+        made_with["deformed"] = options.deform
     if is_done(result, made_with):
         print(f"{name}: done before", flush=True)
         return
@@ -127,6 +138,8 @@ def run(train: Digits, test: Digits, model: str, turn: str, seed: int, options: 
         stop = min(step + SAVE_EVERY, (epoch + 1) * per_epoch)
         if options.turn_anew:
             digits = turned(train, turn, 1_000_000 + 1000 * seed + done + epoch)
+        if options.deform:
+            digits = deformed(digits, options.deform, 2_000_000 + 1000 * seed + done + epoch)
         order = torch.randperm(len(digits.images), generator=torch.Generator().manual_seed(1000 * seed + done + epoch))
         order = order[options.batch * (step - epoch * per_epoch) : options.batch * (stop - epoch * per_epoch)]
         losses.append(train_steps(network, optimizer, digits, order, step, options.epochs * per_epoch, options))
@@ -189,7 +202,7 @@ def table(folder: Path) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     key = ("model", "resolution", "parameters", "train", "images", "epochs", "epochs_before", "turned")
-    key += ("batch", "precision", "rate")
+    key += ("batch", "precision", "rate", "deformed")
     # the first files did not say all of it
     usual = {"turned": "once", "epochs_before": 0, "rate": LEARNING_RATE}
     rows = [tuple({**usual, **r}.get(k) for k in key) for r in runs]
@@ -197,6 +210,7 @@ def table(folder: Path) -> str:
         model, resolution, parameters, turn, images, epochs, before, how, *_ = row
         cells = []
         how = "" if how == "once" else ", anew"
+        how += f", deformed {deform}" if (deform := row[-1]) else ""
         epochs = f"({before} + {epochs})" if before else str(epochs)
         alike = [r for r, its_row in zip(runs, rows) if its_row == row]
         for kind in TURNS:

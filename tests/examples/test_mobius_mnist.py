@@ -100,6 +100,22 @@ def test_digits_move_as_the_protocol_says():
         assert (got == expected).all()
 
 
+def test_the_picture_is_drawn(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib")
+    pixels, labels = np.random.default_rng(0).integers(0, 256, (2, 28, 28), dtype=np.uint8), np.zeros(2, np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels, y_test=labels)
+    monkeypatch.setitem(sys.modules, "data", data)
+    picture = load("mobius_mnist", "picture")
+    command = ["picture.py", "--out", str(tmp_path / "strip.png"), "--every", "28", "--data"]
+    monkeypatch.setattr(sys, "argv", [*command, str(tmp_path / "mnist.npz")])
+    picture.main()
+    assert (tmp_path / "strip.png").stat().st_size > 5000
+    monkeypatch.setattr(sys, "argv", [*command, "nothing.npz"])
+    with pytest.raises(SystemExit):
+        picture.main()
+    assert "no file nothing.npz" in capsys.readouterr().err
+
+
 def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
     rng = np.random.default_rng(0)
     n = 128

@@ -281,6 +281,47 @@ def test_digits_turned_anew_have_other_rotations_in_every_epoch(tmp_path, monkey
     assert json.loads((tmp_path / "ico-3-R-anew-0.json").read_text())["turned"] == "anew in every epoch"
 
 
+def test_a_deformed_digit_is_the_image_of_a_linear_map():
+    data = sys.modules["data"]
+    y, x = torch.meshgrid(torch.arange(28) - 13.5, torch.arange(28) - 13.5, indexing="ij")
+    # linear, so that interpolation is exact: image(A p) = s · A p
+    slope, maps = torch.tensor([0.02, -0.01]), torch.tensor([[[0.5, 0.2], [-0.1, 0.6]], [[0.7, 0.0], [0.3, 0.4]]])
+    image = slope[0] * x + slope[1] * y
+    found = data.read_at(image.expand(2, -1, -1), maps)
+    expected = torch.einsum("i,nij,jrc->nrc", slope, maps, torch.stack([x, y]))
+    assert torch.allclose(found, expected, atol=1e-6)
+    # and what lies beyond the image is 0
+    assert data.read_at(torch.ones(1, 28, 28), 3 * torch.eye(2)[None])[0, 0, 0] == 0
+    digits = data.Digits(torch.rand(4, 28, 28), torch.arange(4), None)
+    one, again, other = (data.deformed(digits, 0.1, seed).deformation for seed in (0, 0, 1))
+    assert (one == again).all()
+    assert (one != other).any()
+    assert 0.05 < float((one - torch.eye(2)).std()) < 0.2
+    plain, changed = (
+        next(d.batches(torch.arange(4), torch.eye(3)))[0] for d in (digits, data.deformed(digits, 0.1, 0))
+    )
+    assert plain.shape == changed.shape
+    expected = gn.project_image(data.read_at(digits.images, one), torch.eye(3))
+    assert torch.allclose(changed[..., 0].T, expected)
+
+
+def test_training_digits_can_be_deformed_and_test_digits_are_not(tmp_path, monkeypatch, capsys):
+    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
+    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    run, maps = sys.modules["run"], []
+    monkeypatch.setattr(sys.modules["model"], "WIDTHS", {3: (1, 1, 2)})
+    monkeypatch.setattr(run, "train_steps", lambda n, o, digits, *rest: maps.append(digits.deformation) or 0.0)
+    monkeypatch.setattr(run, "test_error", lambda n, digits: maps.append(digits.deformation) or 0.0)
+    command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path), "--settings", "N/N"]
+    monkeypatch.setattr(sys, "argv", [*command, "--epochs", "2", "--deform", "0.1"])
+    run.main()
+    first, second, *tested = maps
+    assert (first - second).abs().amax() > 0.1
+    assert tested == [None, None, None]
+    assert json.loads((tmp_path / "ico-3-N-deformed-0.1-0.json").read_text())["deformed"] == 0.1
+    assert "| N, deformed 0.1 |" in capsys.readouterr().out
+
+
 def test_the_mesh_runs_too(tmp_path, monkeypatch, capsys):
     pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
     np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
@@ -298,6 +339,7 @@ def test_the_mesh_runs_too(tmp_path, monkeypatch, capsys):
         (["--models", "cnn"], "unknown model 'cnn'"),
         (["--settings", "N"], "unknown setting 'N'"),
         (["--settings", "N/X"], "unknown setting 'N/X'"),
+        (["--deform", "-1"], "--deform -1.0: expected 0 or more"),
         ([], "give MNIST by --data"),
         (["--data", "nothing.npz"], "no file nothing.npz"),
     ],
