@@ -20,12 +20,16 @@ differentiated any number of times.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from gaugenet.kernels.functions import apply, one_by_one
+from gaugenet.kernels.linear_map import LinearMap
 
 _BLOCK = 800_000
 """Bytes of input and result that stay in the cache of one core, 1 MB on present machines."""
@@ -46,44 +50,91 @@ def direct(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def by_taps(x: Tensor, weight: Tensor, cells: Sequence[tuple[int, int]], size: int) -> Tensor:
     """The equation at the top of this file for k = `size` with w zero but at the `cells` (a, b): weight
     [T, C_in, C_out]."""
-    out: Tensor = _Taps.apply(x, weight, tuple(cells), size)  # type: ignore[no-untyped-call]
+    out: Tensor = apply(_Taps, _TapsTangent, x, weight, Cells(tuple(cells), size))
     return out
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Those pixels of a size × size kernel that it has, (row, column). No tuple: ``torch.func`` would take its numbers
+    for arguments."""
+
+    places: tuple[tuple[int, int], ...]
+    size: int
+
+    def square(self, weight: Tensor) -> Tensor:
+        """[T, C_in, C_out] → [size, size, C_in, C_out], 0 at other pixels."""
+        row = torch.tensor([a * self.size + b for a, b in self.places], device=weight.device)
+        square = weight.new_zeros(self.size**2, *weight.shape[1:]).index_copy(0, row, weight)
+        return square.view(self.size, self.size, *weight.shape[1:])
 
 
 class _Taps(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, cells: tuple[tuple[int, int], ...], size: int) -> Tensor:
+    def forward(x: Tensor, weight: Tensor, cells: Cells) -> Tensor:
+        return taps_sum(x, weight, None, cells.places, cells.size)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, weight, ctx.cells = inputs
         ctx.save_for_backward(x, weight)
-        ctx.cells, ctx.size = cells, size
-        return taps_sum(x, weight, None, cells, size)
+        ctx.save_for_forward(x, weight)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
+        cells: Cells = ctx.cells
         if torch.is_grad_enabled():
-            return *_differentiable(x, weight, ctx.cells, ctx.size, ctx.needs_input_grad[:2], grad), None, None
+            return *gradients(partial(_by_conv2d, cells), (x, weight), ctx.needs_input_grad, grad), None
         height, width = grad.shape[:2]
         grad = grad.contiguous()
         grad_x = x.new_zeros(x.shape) if ctx.needs_input_grad[0] else None
-        grad_w = taps_gradient(x, grad, ctx.cells, ctx.size) if ctx.needs_input_grad[1] else None
+        grad_w = taps_gradient(x, grad, cells.places, cells.size) if ctx.needs_input_grad[1] else None
         if grad_x is not None:
-            for w, (a, b) in zip(_rounded(weight, x).unbind(0), ctx.cells):
+            for w, (a, b) in zip(_rounded(weight, x).unbind(0), cells.places):
                 back = w.T.expand(height, -1, -1)
                 _window(grad_x, a, b, height, width).baddbmm_(grad.flatten(1, 2), back)
-        return grad_x, grad_w, None, None
+        return grad_x, grad_w, None
 
 
-def _differentiable(
-    x: Tensor, weight: Tensor, cells: Sequence[tuple[int, int]], size: int, wanted: tuple[bool, ...], grad: Tensor
+class _TapsTangent(_Taps):
+    """The same in forward mode and for vmap; a compiler refuses functions that define these."""
+
+    @staticmethod
+    def jvp(ctx: Any, of_x: Tensor | None, of_weight: Tensor | None, _: None) -> Tensor | None:
+        x, weight = ctx.saved_tensors
+        cells: Cells = ctx.cells
+        out = None if of_x is None else by_taps(of_x, weight, cells.places, cells.size)
+        if of_weight is None:
+            return out
+        more = by_taps(x, of_weight, cells.places, cells.size)
+        return more if out is None else out + more
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        return one_by_one(_TapsTangent.apply, info, in_dims, args)
+
+
+def _by_conv2d(cells: Cells, x: Tensor, weight: Tensor) -> Tensor:
+    square = cells.square(weight)
+    return direct(x.permute(2, 0, 1, 3), _rounded(square, x)).permute(1, 2, 0, 3)
+
+
+def gradients(
+    function: Callable[..., Tensor], inputs: Sequence[Tensor | None], wanted: Sequence[bool], grad: Tensor
 ) -> tuple[Tensor | None, ...]:
-    """Both gradients as functions that can be differentiated again, by conv2d."""
-    place = torch.tensor([a * size + b for a, b in cells], device=x.device)
-    square = weight.new_zeros(size * size, *weight.shape[1:]).index_add(0, place, weight)
-    square = _rounded(square, x).view(size, size, *weight.shape[1:])
-    out = direct(x.permute(2, 0, 1, 3), square).permute(1, 2, 0, 3)
-    inputs = [t for t, w in zip((x, weight), wanted) if w]
-    found = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
-    return tuple(next(found) if w else None for w in wanted)
+    """Those of ⟨grad, function(*inputs)⟩ by the inputs that are `wanted`, which can be differentiated again."""
+    chosen = [k for k, (x, w) in enumerate(zip(inputs, wanted)) if w and x is not None]
+
+    def of_chosen(*xs: Tensor) -> Tensor:
+        given = list(inputs)
+        for k, x in zip(chosen, xs):
+            given[k] = x
+        return function(*given)
+
+    transpose: Any = torch.func.vjp(of_chosen, *(inputs[k] for k in chosen))[1]
+    found = dict(zip(chosen, transpose(grad)))
+    return tuple(found.get(k) for k in range(len(inputs)))
 
 
 def _rounded(weight: Tensor, x: Tensor) -> Tensor:
@@ -178,7 +229,7 @@ def fourier(x: Tensor, weight: Tensor) -> Tensor:
     spectrum = forward_columns @ spectrum.view(half, 2 * columns, n * c_in)
     kernel = taps @ _rounded(weight, x).reshape(k * k, c_in * c_out)
     frequencies = half * columns
-    turned: Tensor = _Turned.apply(spectrum.view(frequencies, 2, n, c_in))  # type: ignore[no-untyped-call]
+    turned = LinearMap(_turned, _folded)(spectrum.view(frequencies, 2, n, c_in))
     product = torch.bmm(turned.view(frequencies, 2 * n, 2 * c_in), kernel.view(frequencies, 2 * c_in, c_out))
     height, width = rows - k + 1, columns - k + 1
     product = back_columns @ product.view(half, 2 * columns, n * c_out)
@@ -186,41 +237,25 @@ def fourier(x: Tensor, weight: Tensor) -> Tensor:
     return out
 
 
-class _Turned(torch.autograd.Function):
+def _turned(x: Tensor, _: Tensor | None = None) -> Tensor:
     """x and i x beside one another: [F, 2, N, C] → [F, 2, N, 2, C] with rows (Re, −Im) and (Im, Re).
 
     A complex product is then one real matrix product with the kernel's (Re; Im) below one another, and so are both of
     its gradients.
     """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        out = x.new_empty(*x.shape[:3], 2, x.shape[3])
-        out[:, :, :, 0] = x
-        out[:, 1, :, 1] = x[:, 0]
-        out[:, 0, :, 1].copy_(x[:, 1]).neg_()
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        out: Tensor = _Folded.apply(grad)  # type: ignore[no-untyped-call]
-        return out
+    out = x.new_empty(*x.shape[:3], 2, x.shape[3])
+    out[:, :, :, 0] = x
+    out[:, 1, :, 1] = x[:, 0]
+    out[:, 0, :, 1].copy_(x[:, 1]).neg_()
+    return out
 
 
-class _Folded(torch.autograd.Function):
-    """The transpose of `_Turned`."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        out = x.new_empty(*x.shape[:3], x.shape[4])
-        out[:, 0].copy_(x[:, 0, :, 0]).add_(x[:, 1, :, 1])
-        out[:, 1].copy_(x[:, 1, :, 0]).sub_(x[:, 0, :, 1])
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
-        out: Tensor = _Turned.apply(grad)  # type: ignore[no-untyped-call]
-        return out
+def _folded(x: Tensor, _: Tensor | None = None) -> Tensor:
+    """The transpose of `_turned`."""
+    out = x.new_empty(*x.shape[:3], x.shape[4])
+    out[:, 0].copy_(x[:, 0, :, 0]).add_(x[:, 1, :, 1])
+    out[:, 1].copy_(x[:, 1, :, 0]).sub_(x[:, 0, :, 1])
+    return out
 
 
 def _matrices(rows: int, columns: int, k: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:

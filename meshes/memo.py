@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import torch
@@ -13,7 +14,8 @@ _T = TypeVar("_T")
 def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], what: str, *, most: int | None = None) -> _T:
     """``build()``, computed once per key and kept in `memo`, as ordinary tensors and numbers.
 
-    A compiler does not trace it. ``torch.export`` shows tensors without numbers: what is made of them is not kept.
+    A compiler does not trace it, and it is made outside of the transforms of ``torch.func``. ``torch.export`` shows
+    tensors without numbers: what is made of them is not kept.
 
     Args:
         memo: what is known.
@@ -39,9 +41,19 @@ def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], what: st
                 ) from error
         build = torch.compiler.disable(build)  # type: ignore[no-untyped-call]
     # what is made in inference mode could not be trained with later
-    with torch.inference_mode(False):
+    with torch.inference_mode(False), _outside_of_transforms():
         value = build()
     memo[key] = value
     for old in list(memo)[:-most] if most else ():
         memo.pop(old, None)
     return value
+
+
+def _outside_of_transforms() -> AbstractContextManager[object]:
+    """Within grad or vmap every new tensor is one of theirs, which has no numbers of its own and ends with them."""
+    if torch.compiler.is_compiling() or not torch._C._are_functorch_transforms_active():
+        return nullcontext()
+    from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+
+    context: AbstractContextManager[object] = temporarily_clear_interpreter_stack()
+    return context

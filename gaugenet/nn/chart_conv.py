@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
-from gaugenet.kernels.grid_conv import by_taps, direct, fourier
+from gaugenet.kernels.grid_conv import Cells, by_taps, direct, fourier
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.chart_corners import Corners, check_corners, check_reach
 from gaugenet.meshes.charts import ChartAtlas, Lattice
@@ -249,8 +249,7 @@ class ChartConv(nn.Module):
             return self._at_once.square(self.coefficients)
         weight = self._weight()
         if len(weight) < self.size**2:
-            rows = torch.tensor([a * self.size + b for a, b in self._cells], device=weight.device)
-            weight = weight.new_zeros(self.size**2, *weight.shape[1:]).index_copy(0, rows, weight)
+            return Cells(self._cells, self.size).square(weight)
         return weight.reshape(self.size, self.size, *weight.shape[1:])
 
     def extra_repr(self) -> str:

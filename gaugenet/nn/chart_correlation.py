@@ -12,22 +12,27 @@ computes a gradient on the margin of every chart, which it then adds to the pixe
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gaugenet.field_type import FieldType
-from gaugenet.kernels.grid_conv import direct, taps_gradient, taps_sum
+from gaugenet.kernels.functions import apply, one_by_one
+from gaugenet.kernels.grid_conv import Cells, direct, gradients, taps_gradient, taps_sum
 from gaugenet.meshes.charts import CELLS, SAME_TURN, ChartAtlas, Ints
 from gaugenet.nn.chart_padding import cropped, padded
 from gaugenet.nn.chart_transport import holes_and_rest
 from gaugenet.steerable.tap_basis import taps
 
 
-class Between(NamedTuple):
-    """What a correlation maps, and by kernels of which size."""
+@dataclass(frozen=True)
+class Between:
+    """What a correlation maps, and by kernels of which size. No tuple: ``torch.func`` would take its parts for
+    arguments."""
 
     atlas: ChartAtlas
     in_type: FieldType
@@ -41,30 +46,41 @@ class Between(NamedTuple):
     @property
     def back(self) -> Between:
         """Of the transpose."""
-        return self._replace(in_type=self.out_type, out_type=self.in_type)
+        return Between(self.atlas, self.out_type, self.in_type, self.values, self.size, self.cells)
 
 
 def correlated(x: Tensor, weight: Tensor, bias: Tensor | None, between: Between) -> Tensor:
     """The equation at the top of this file on an atlas that `has_transpose`, and 0 at holes: x [P, N, C_in], weight
     [T, C_in, C_out] of a steerable kernel, bias [C_out] → [P, N, C_out]."""
-    out: Tensor = _Correlation.apply(x, weight, bias, between)  # type: ignore[no-untyped-call]
+    out: Tensor
+    out, _ = apply(_Correlation, _CorrelationTangent, x, weight, bias, between)
     return out
 
 
 class _Correlation(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, between: Between) -> Tensor:
-        grid = _grid(x, between)
-        ctx.save_for_backward(x, weight, bias, grid)
-        ctx.between = between
-        return _sum(grid, weight, bias, between)
+    """out, and the grid it was computed from, which is not differentiated."""
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    def forward(x: Tensor, weight: Tensor, bias: Tensor | None, between: Between) -> tuple[Tensor, Tensor]:
+        grid = _grid(x, between)
+        return _sum(grid, weight, bias, between), grid
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        x, weight, bias, ctx.between = inputs
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(x, weight, bias, output[1])
+        ctx.save_for_forward(x, weight)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, _: Any) -> tuple[Tensor | None, ...]:
+        if grad is None:
+            return None, None, None, None
         x, weight, bias, grid = ctx.saved_tensors
         between: Between = ctx.between
         if torch.is_grad_enabled():
-            return _differentiable(x, weight, bias, between, ctx.needs_input_grad, grad)
+            return *gradients(partial(_by_conv2d, between), (x, weight, bias), ctx.needs_input_grad, grad), None
         edge = between.size // 2
         # holes are 0 in it, which they are not in the gradient
         there = _grid(grad, between.back)
@@ -77,6 +93,29 @@ class _Correlation(torch.autograd.Function):
             rows, columns = between.atlas.rows, between.atlas.columns
             grad_bias = there[edge : edge + rows, edge : edge + columns].sum((0, 1, 2))
         return grad_x, grad_weight, grad_bias, None
+
+
+class _CorrelationTangent(_Correlation):
+    """The same in forward mode and for vmap; a compiler refuses functions that define these."""
+
+    @staticmethod
+    def jvp(
+        ctx: Any, of_x: Tensor | None, of_weight: Tensor | None, of_bias: Tensor | None, _: None
+    ) -> tuple[Tensor | None, None]:
+        x, weight = ctx.saved_tensors
+        between: Between = ctx.between
+        out = None if of_x is None else correlated(of_x, weight, None, between)
+        if of_weight is not None:
+            more = correlated(x, of_weight, of_bias, between)
+            return more if out is None else out + more, None
+        if of_bias is not None:
+            more = correlated(torch.zeros_like(x), weight, of_bias, between)
+            return more if out is None else out + more, None
+        return out, None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        return one_by_one(_CorrelationTangent.apply, info, in_dims, args)
 
 
 def _grid(x: Tensor, between: Between) -> Tensor:
@@ -92,18 +131,11 @@ def _sum(grid: Tensor, weight: Tensor, bias: Tensor | None, between: Between) ->
     return out
 
 
-def _differentiable(
-    x: Tensor, weight: Tensor, bias: Tensor | None, between: Between, wanted: tuple[bool, ...], grad: Tensor
-) -> tuple[Tensor | None, ...]:
-    """The gradients as functions that can be differentiated again, by conv2d."""
-    size, edge = between.size, between.size // 2
-    place = torch.tensor([a * size + b for a, b in between.cells], device=x.device)
-    square = weight.new_zeros(size * size, *weight.shape[1:]).index_copy(0, place, weight)
-    grid = padded(x, between.atlas, between.in_type, edge, values=between.values, images=True)
-    out = cropped(direct(grid, square.view(size, size, *weight.shape[1:]), bias), between.atlas)
-    inputs = [t for t, w in zip((x, weight, bias), wanted) if w and t is not None]
-    found = iter(torch.autograd.grad(out, inputs, grad, create_graph=True))
-    return (*(next(found) if w else None for w in wanted[:3]), None)
+def _by_conv2d(between: Between, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The same in steps that torch can differentiate again."""
+    square = Cells(between.cells, between.size).square(weight)
+    grid = padded(x, between.atlas, between.in_type, between.size // 2, values=between.values, images=True)
+    return cropped(direct(grid, square, bias), between.atlas)
 
 
 def has_transpose(atlas: ChartAtlas, radius: int) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gaugenet.field_type import FieldType
+from gaugenet.kernels.linear_map import LinearMap
 from gaugenet.meshes.charts import ChartAtlas, Pull
 from gaugenet.meshes.memo import remembered
 from gaugenet.nn.chart_transport import MOST_BATCHES, ChartTransport, chart_transport
@@ -31,6 +33,9 @@ class _Halo(NamedTuple):
     """From pixels to those cells of the margin that are pixels."""
     back: ChartTransport
     """Its `turn` is the transpose of that of `margin`."""
+    cuts: list[int]
+    """Between them the cells of the margin read no pixel twice: the transpose adds part by part, so that the order of
+    additions at a pixel is always the same."""
     holes: Tensor
     """int64 pixels that are never read."""
     memo: dict[int, tuple[Tensor, Tensor]]
@@ -62,8 +67,7 @@ def padded(
     # found before, where a compiler may look them up
     halo.maps(x.shape[1], images)
     halo.margin.pieces(x.shape[1])
-    out: Tensor = _Padding.apply(x, halo, images)  # type: ignore[no-untyped-call]
-    return out
+    return LinearMap(partial(_filled, halo, images), partial(_added_back, halo, images))(x)
 
 
 def cropped(images: Tensor, atlas: ChartAtlas) -> Tensor:
@@ -79,7 +83,7 @@ def cropped(images: Tensor, atlas: ChartAtlas) -> Tensor:
 
     of_batches: dict[int, tuple[_Order, _Order]] = atlas.remember(("images", images.device), lambda: {})
     there, back = remembered(of_batches, n, build, "an atlas", most=MOST_BATCHES)
-    out: Tensor = _Reordered.apply(images.reshape(-1, images.shape[-1]), back, there)  # type: ignore[no-untyped-call]
+    out = LinearMap(partial(_reordered, back), partial(_reordered, there))(images.reshape(-1, images.shape[-1]))
     return out.view(atlas.n_pixels, n, images.shape[-1])
 
 
@@ -90,67 +94,44 @@ class _Order(NamedTuple):
     """int64 rows that are 0."""
 
 
-class _Reordered(torch.autograd.Function):
-    """Rows in another order; `back` is the transpose."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, order: _Order, back: _Order) -> Tensor:
-        ctx.order, ctx.back = order, back
-        out = x.index_select(0, order.read)
-        return out.index_fill_(0, order.holes, 0.0) if len(order.holes) else out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        out: Tensor = _Reordered.apply(grad, ctx.back, ctx.order)  # type: ignore[no-untyped-call]
-        return out, None, None
+def _reordered(order: _Order, x: Tensor, _: Tensor | None) -> Tensor:
+    out = x.index_select(0, order.read)
+    return out.index_fill_(0, order.holes, 0.0) if len(order.holes) else out
 
 
-class _Padding(torch.autograd.Function):
+def _filled(halo: _Halo, images: bool, x: Tensor, _: Tensor | None) -> Tensor:
     """One selection of short contiguous rows, which is faster than a copy between two orders of axes, and of the
     margin before."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, halo: _Halo, images: bool) -> Tensor:
-        ctx.halo, ctx.images = halo, images
-        n, c = x.shape[1:]
-        rows, columns, charts = halo.shape
-        if images:
-            pixels = torch.cat([x, halo.margin(x), x.new_zeros(1, n, c)])
-            read, _ = halo.maps(n, images)
-            return pixels.view(-1, c).index_select(0, read).view(charts * n, rows, columns, c)
-        # in this order rows of a chart stay together
-        out = x.new_empty(rows, columns, charts * n, c)
-        edge = halo.radius
-        within = out[edge : rows - edge, edge : columns - edge]
-        within.copy_(x.reshape(within.shape))
-        cells = out.view(rows * columns * charts, n, c)
-        cells.index_copy_(0, halo.reader[halo.n_pixels :], halo.margin(x))
-        cells.index_fill_(0, halo.nowhere, 0.0)
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        out: Tensor = _PaddingTransposed.apply(grad, ctx.halo, ctx.images)  # type: ignore[no-untyped-call]
-        return out, None, None
+    n, c = x.shape[1:]
+    rows, columns, charts = halo.shape
+    if images:
+        pixels = torch.cat([x, halo.margin(x), x.new_zeros(1, n, c)])
+        read, _ = halo.maps(n, images)
+        return pixels.view(-1, c).index_select(0, read).view(charts * n, rows, columns, c)
+    # in this order rows of a chart stay together
+    out = x.new_empty(rows, columns, charts * n, c)
+    edge = halo.radius
+    within = out[edge : rows - edge, edge : columns - edge]
+    within.copy_(x.reshape(within.shape))
+    cells = out.view(rows * columns * charts, n, c)
+    cells.index_copy_(0, halo.reader[halo.n_pixels :], halo.margin(x))
+    cells.index_fill_(0, halo.nowhere, 0.0)
+    return out
 
 
-class _PaddingTransposed(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, grad: Tensor, halo: _Halo, images: bool) -> Tensor:
-        ctx.halo, ctx.images = halo, images
-        n, c = grad.shape[0 if images else 2] // halo.shape[2], grad.shape[3]
-        _, reader = halo.maps(n, images)
-        rows = grad.reshape(-1, c) if images else grad.reshape(halo.cell.numel(), n, c)
-        read = rows.index_select(0, reader).view(halo.n_pixels + len(halo.margin.source), n, c)
-        out, margin = read.tensor_split([halo.n_pixels])
-        if len(halo.holes):
-            out.index_fill_(0, halo.holes, 0.0)
-        return out.index_add_(0, halo.margin.source, halo.back.turn(margin))
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        out: Tensor = _Padding.apply(grad, ctx.halo, ctx.images)  # type: ignore[no-untyped-call]
-        return out, None, None
+def _added_back(halo: _Halo, images: bool, grad: Tensor, _: Tensor | None) -> Tensor:
+    """The transpose of `_filled`."""
+    n, c = grad.shape[0 if images else 2] // halo.shape[2], grad.shape[3]
+    _, reader = halo.maps(n, images)
+    rows = grad.reshape(-1, c) if images else grad.reshape(halo.cell.numel(), n, c)
+    read = rows.index_select(0, reader).view(halo.n_pixels + len(halo.margin.source), n, c)
+    out, margin = read.tensor_split([halo.n_pixels])
+    if len(halo.holes):
+        out.index_fill_(0, halo.holes, 0.0)
+    back = halo.back.turn(margin)
+    for source, part in zip(halo.margin.source.tensor_split(halo.cuts), back.tensor_split(halo.cuts)):
+        out.index_add_(0, source, part)
+    return out
 
 
 def _halo(atlas: ChartAtlas, field_type: FieldType, radius: int, values: bool, x: Tensor) -> _Halo:
@@ -160,6 +141,8 @@ def _halo(atlas: ChartAtlas, field_type: FieldType, radius: int, values: bool, x
     within[radius : radius + atlas.rows, radius : radius + atlas.columns] = True
     within = within.flatten()
     margin = torch.nonzero(~within & pull.inside).flatten()
+    rank = _occurrence(pull.source[margin])
+    margin = margin[rank.argsort(stable=True)]
     n_pixels, zero = atlas.n_pixels, atlas.n_pixels + len(margin)
     cell = torch.full((len(within),), zero).where(~(within & pull.inside), pull.source)
     cell[margin] = torch.arange(n_pixels, zero)
@@ -181,6 +164,15 @@ def _halo(atlas: ChartAtlas, field_type: FieldType, radius: int, values: bool, x
         torch.nonzero(cell == zero).flatten().to(x.device),
         transport(pull),
         transport(inverse),
+        rank.bincount().cumsum(0)[:-1].tolist(),
         torch.tensor(atlas.cones, dtype=torch.int64, device=x.device),
         {},
     )
+
+
+def _occurrence(number: Tensor) -> Tensor:
+    """int64 [n] how many entries before have the same number, of int64 [n]."""
+    order, place = number.argsort(stable=True), torch.arange(len(number))
+    again = number[order].diff(prepend=torch.tensor([-1])) == 0
+    rank = place - place.masked_fill(again, 0).cummax(0).values
+    return torch.empty_like(rank).index_copy(0, order, rank)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial, reduce
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gaugenet.field_type import FieldType
+from gaugenet.kernels.functions import apply, one_by_one
+from gaugenet.kernels.linear_map import LinearMap
 from gaugenet.meshes.charts import ChartAtlas
 from gaugenet.nn.chart_transport import check_features
 from gaugenet.nn.value_basis import from_values, has_values, to_values
@@ -73,50 +76,64 @@ class ChartMaxPool(nn.Module):
 
 def _largest(grid: Tensor, k: int) -> Tensor:
     """Maximum over axes 1 and 3 of [rows, k, columns, k, N, C]."""
-    out: Tensor = _Largest.apply(grid, k)  # type: ignore[no-untyped-call]
+    out: Tensor
+    out, _ = apply(_Largest, _LargestTangent, grid, k)
     return out
 
 
 class _Largest(torch.autograd.Function):
-    """Maxima of whole slices, which are cheaper than a reduction of short axes; the gradient goes to the first that is
-    largest."""
+    """Maxima of whole slices, which are cheaper than a reduction of short axes, and at which of them; the gradient goes
+    to the first that is largest."""
 
     @staticmethod
-    def forward(ctx: Any, grid: Tensor, k: int) -> Tensor:
+    def forward(grid: Tensor, k: int) -> tuple[Tensor, Tensor]:
         out = grid[:, 0, :, 0].clone()
-        at = torch.zeros(out.shape, dtype=torch.uint8 if k <= 16 else torch.int32, device=grid.device)
+        at = torch.zeros_like(out, dtype=torch.uint8 if k <= 16 else torch.int32)
         for a in range(1, k * k):
             x = grid[:, a // k, :, a % k]
             at.masked_fill_(x > out, a)
             torch.maximum(out, x, out=out)
-        ctx.save_for_backward(at)
-        ctx.k = k
-        return out
+        return out, at
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+        _, ctx.k = inputs
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+        ctx.save_for_forward(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, _: Any) -> tuple[Tensor | None, None]:
         (at,) = ctx.saved_tensors
-        out: Tensor = _PutBack.apply(grad, at, ctx.k)  # type: ignore[no-untyped-call]
-        return out, None
+        return None if grad is None else LinearMap(partial(_put_back, ctx.k), partial(_picked, ctx.k))(grad, at), None
 
 
-class _PutBack(torch.autograd.Function):
-    """[rows, columns, N, C] to pixel `at` of windows of k × k, 0 elsewhere."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, at: Tensor, k: int) -> Tensor:
-        ctx.save_for_backward(at)
-        ctx.k = k
-        out = x.new_empty(x.shape[0], k, x.shape[1], k, *x.shape[2:])
-        for a in range(k * k):
-            out[:, a // k, :, a % k].copy_(x).mul_(at == a)
-        return out
+class _LargestTangent(_Largest):
+    """The same in forward mode and for vmap; a compiler refuses functions that define these."""
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    def jvp(ctx: Any, of_grid: Tensor, _: None) -> tuple[Tensor, None]:
         (at,) = ctx.saved_tensors
-        k = ctx.k
-        return sum(grad[:, a // k, :, a % k] * (at == a) for a in range(k * k)), None, None
+        return LinearMap(partial(_picked, ctx.k), partial(_put_back, ctx.k))(of_grid, at), None
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        return one_by_one(_LargestTangent.apply, info, in_dims, args)
+
+
+def _picked(k: int, grid: Tensor, at: Tensor | None) -> Tensor:
+    """Pixel `at` of windows of k × k."""
+    terms = (grid[:, a // k, :, a % k] * (at == a) for a in range(k * k))
+    return reduce(torch.add, terms)
+
+
+def _put_back(k: int, x: Tensor, at: Tensor | None) -> Tensor:
+    """[rows, columns, N, C] to pixel `at` of windows of k × k, 0 elsewhere: the transpose."""
+    out = x.new_empty(x.shape[0], k, x.shape[1], k, *x.shape[2:])
+    for a in range(k * k):
+        out[:, a // k, :, a % k].copy_(x).mul_(at == a)
+    return out
 
 
 def _runs(field_type: FieldType) -> list[tuple[int, int, str, int]]:

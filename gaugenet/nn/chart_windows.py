@@ -9,19 +9,25 @@ transpose written out: left to autograd, a window of seven costs ten times as mu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from gaugenet.field_type import FieldType
+from gaugenet.kernels.functions import apply, one_by_one
+from gaugenet.kernels.linear_map import LinearMap
 from gaugenet.meshes.charts import ChartAtlas, Ints, Pull
 from gaugenet.nn.chart_transport import ChartTransport, chart_transport
 
 
-class Windows(NamedTuple):
-    """At each of T places a pixel of an atlas of P for each of n targets, or none."""
+@dataclass(frozen=True)
+class Windows:
+    """At each of T places a pixel of an atlas of P for each of n targets, or none. No tuple: ``torch.func`` would take
+    its arrays for arguments."""
 
     n_pixels: int
     """P"""
@@ -67,15 +73,15 @@ def windows_of(n_pixels: int, pulls: Sequence[Pull], field_type: FieldType, valu
 def window_sum(x: Tensor, of: Windows) -> Tensor:
     """[P, N, C] → [n, N, C]"""
     _look_up(of, x)
-    out: Tensor = _Sum.apply(x, of, None)  # type: ignore[no-untyped-call]
-    return out
+    return _summing(of)(x)
 
 
 def window_max(x: Tensor, of: Windows) -> Tensor:
     """[P, N, C] → [n, N, C], 0 where no place has a pixel; where several are largest, all have an equal part of the
     gradient, so that it does not depend on the order of places."""
     _look_up(of, x)
-    out: Tensor = _Largest.apply(x, of)  # type: ignore[no-untyped-call]
+    out: Tensor
+    out, _, _ = apply(_Largest, _LargestTangent, x, of)
     return out
 
 
@@ -85,72 +91,78 @@ def _look_up(of: Windows, x: Tensor) -> None:
         fetch.pieces(x.shape[1])
 
 
+def _summing(of: Windows) -> LinearMap:
+    """Over all places, or over those that a tensor [n, N, C] has as bits."""
+    return LinearMap(partial(_sum, of), partial(_spread, of))
+
+
 class _Largest(torch.autograd.Function):
+    """The maxima; as bits at which places they are, and at how many."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, of: Windows) -> Tensor:
+    def forward(x: Tensor, of: Windows) -> tuple[Tensor, Tensor, Tensor]:
+        fetch, outside, empty = of.fetch, of.outside, of.empty
         out = largest = count = None
-        for t, (fetch, outside) in enumerate(zip(of.fetch, of.outside)):
-            there = fetch(x)
-            if len(outside):
-                there.index_fill_(0, outside, -torch.inf)
+        for t, (transport, nowhere) in enumerate(zip(fetch, outside)):
+            there = transport(x)
+            if len(nowhere):
+                there.index_fill_(0, nowhere, -torch.inf)
             if out is None or largest is None or count is None:
                 out = there
-                largest = torch.ones(out.shape, dtype=torch.uint8 if len(of.fetch) <= 8 else torch.int16).to(x.device)
-                count = torch.ones(out.shape, dtype=torch.uint8, device=x.device)
+                largest = torch.ones_like(out, dtype=torch.uint8 if len(fetch) <= 8 else torch.int16)
+                count = torch.ones_like(out, dtype=torch.uint8)
                 continue
             # products of small integers instead of masks, which are no vector instructions
             stays, joins = (there <= out).view(torch.uint8), (there >= out).view(torch.uint8)
             largest.mul_(stays).add_(joins, alpha=1 << t)
             count.mul_(stays).add_(joins)
             torch.maximum(out, there, out=out)
-        if out is None:
+        if out is None or largest is None or count is None:
             raise ValueError("expected windows of at least one place")
-        if len(of.empty):
-            out.index_fill_(0, of.empty, 0.0)
-        ctx.save_for_backward(largest, count)
-        ctx.of = of
-        return out
+        if len(empty):
+            out.index_fill_(0, empty, 0.0)
+        return out, largest, count
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _, ctx.of = inputs
+        ctx.set_materialize_grads(False)
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(*output[1:])
+        ctx.save_for_forward(*output[1:])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor | None, *_: Any) -> tuple[Tensor | None, None]:
         largest, count = ctx.saved_tensors
-        out: Tensor = _Spread.apply(grad / count, ctx.of, largest)  # type: ignore[no-untyped-call]
-        return out, None
+        return None if grad is None else _summing(ctx.of).transposed(grad / count, largest), None
 
 
-class _Sum(torch.autograd.Function):
-    """Over all places, or over those that `chosen` [n, N, C] has as bits."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, of: Windows, chosen: Tensor | None) -> Tensor:
-        ctx.of, ctx.chosen = of, chosen
-        out = x.new_zeros(len(of.n_places), *x.shape[1:])
-        for t, fetch in enumerate(of.fetch):
-            out += _kept(fetch(x), chosen, t)
-        return out
+class _LargestTangent(_Largest):
+    """The same in forward mode and for vmap; a compiler refuses functions that define these."""
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        out: Tensor = _Spread.apply(grad, ctx.of, ctx.chosen)  # type: ignore[no-untyped-call]
-        return out, None, None
-
-
-class _Spread(torch.autograd.Function):
-    """The transpose of `_Sum`."""
+    def jvp(ctx: Any, of_x: Tensor, *_: Any) -> tuple[Tensor, None, None]:
+        largest, count = ctx.saved_tensors
+        return _summing(ctx.of)(of_x, largest) / count, None, None
 
     @staticmethod
-    def forward(ctx: Any, grad: Tensor, of: Windows, chosen: Tensor | None) -> Tensor:
-        ctx.of, ctx.chosen = of, chosen
-        out = grad.new_zeros(of.n_pixels, *grad.shape[1:])
-        for t, (fetch, back) in enumerate(zip(of.fetch, of.back)):
-            part = grad.clone() if chosen is None else _kept(grad, chosen, t)
-            out.index_add_(0, fetch.source, back.turn(part))
-        return out
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
+        return one_by_one(_LargestTangent.apply, info, in_dims, args)
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        out: Tensor = _Sum.apply(grad, ctx.of, ctx.chosen)  # type: ignore[no-untyped-call]
-        return out, None, None
+
+def _sum(of: Windows, x: Tensor, chosen: Tensor | None) -> Tensor:
+    out = x.new_zeros(len(of.n_places), *x.shape[1:])
+    for t, fetch in enumerate(of.fetch):
+        out += _kept(fetch(x), chosen, t)
+    return out
+
+
+def _spread(of: Windows, grad: Tensor, chosen: Tensor | None) -> Tensor:
+    out = grad.new_zeros(of.n_pixels, *grad.shape[1:])
+    for t, (fetch, back) in enumerate(zip(of.fetch, of.back)):
+        part = grad.clone() if chosen is None else _kept(grad, chosen, t)
+        out.index_add_(0, fetch.source, back.turn(part))
+    return out
 
 
 def _kept(x: Tensor, chosen: Tensor | None, place: int) -> Tensor:

@@ -47,6 +47,7 @@ class ValueBatchNorm(nn.Module):
             copies.append((n + torch.arange(m)).repeat(r.dim))
             n += m
         self.field_type, self.momentum, self.eps = field_type, momentum, eps
+        self._copies = [(term.representation.dim, term.multiplicity) for term in field_type.terms]
         self.scale = nn.Parameter(torch.ones(n))
         self.bias = nn.Parameter(torch.zeros(n))
         self.register_buffer("running_mean", torch.zeros(n))
@@ -88,7 +89,8 @@ class ValueBatchNorm(nn.Module):
 
         def over_copies(columns: Tensor, images: int) -> Tensor:
             n = self.n_values * (len(kept) * images)
-            return columns.new_zeros(len(n)).index_add(0, self.copy_of, columns) / n
+            parts = torch.split(columns, [r * m for r, m in self._copies])
+            return torch.cat([p.view(r, m).sum(0) for p, (r, m) in zip(parts, self._copies)]) / n
 
         first = x.detach()[:, 0].index_select(0, kept)
         constant = over_copies(first.sum(0, dtype=wide), 1)

@@ -67,3 +67,16 @@ def test_second_derivatives():
     field_type, x = field(atlas, name, n=1)
     x = x[:, :, :].requires_grad_()
     assert torch.autograd.gradgradcheck(lambda y: padded(y, atlas, field_type, 1, values=True).pow(2), (x,))
+
+
+def test_the_transpose_adds_nothing_twice_to_a_pixel_at_once():
+    """So that the order of additions, and with it every bit, is the same on any device."""
+    field = FieldType.parse("C6: 1xregular")
+    atlas = icosahedral_atlas(1)
+    x = torch.randn(atlas.n_pixels, 1, field.dim, dtype=torch.float64)
+    padded(x, atlas, field, 1, values=True)
+    (halo,) = (value for key, value in atlas.memo.items() if key[0] == "padding")
+    parts = halo.margin.source.tensor_split(halo.cuts)
+    assert len(parts) > 1
+    assert all(len(part.unique()) == len(part) for part in parts)
+    assert sum(len(part) for part in parts) == len(halo.margin.source)
