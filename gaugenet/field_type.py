@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from gaugenet.groups import StructureGroup
+from gaugenet.meshes.kinds import check_kind
 from gaugenet.representations import Irrep, Representation, parse_representation
 
 
@@ -180,3 +181,9 @@ class FieldType:
 
     def __hash__(self) -> int:
         return hash(str(self))
+
+
+def check_field_types(*given: object) -> None:
+    """Raise a ValueError unless all are field types."""
+    for one in given:
+        check_kind(one, FieldType, 'FieldType.parse("SO(2): 16x0 + 16x1") makes one of a string')

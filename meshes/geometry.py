@@ -12,8 +12,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from gaugenet.meshes.kinds import check_kind
 from gaugenet.meshes.memo import remembered
 
+HOW_TO_MAKE_ONE = "compute_geometry(mesh, Nearest(16)) makes a MeshGeometry of a TriangleMesh"
+"""For errors, where something else is given."""
 _TWO_PI = 2.0 * math.pi
 _T = TypeVar("_T")
 _PER_EDGE_REAL = ("r", "theta", "phi", "weight")
@@ -281,6 +284,8 @@ def batch_geometries(geometries: Sequence[MeshGeometry]) -> MeshGeometry:
     """
     if not geometries:
         raise ValueError("expected at least one geometry to batch, got none")
+    for g in geometries:
+        check_kind(g, MeshGeometry, HOW_TO_MAKE_ONE)
     if len(geometries) == 1:
         return geometries[0]
     first = geometries[0]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from gaugenet.meshes.frames import direction_angles, extrinsic_frames, turned
 from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.kinds import check_kind
 from gaugenet.meshes.mesh import TriangleMesh
 from gaugenet.meshes.neighborhoods import Nearest, Neighborhood, search_limits
 from gaugenet.meshes.ordering import visit_order
@@ -25,6 +26,7 @@ Mode = Literal["smooth", "polyhedral"]
 Method = Literal["unfolding", "vector-heat", "affine-local", "affine-adaptive"]
 Reference = tuple[NDArray[np.int64], NDArray[np.float64]]
 
+_REMEDY = "load_mesh reads a file, mesh_from_arrays takes vertices and faces, and a named surface has it as .mesh"
 _HIGHEST_ORDER = 12
 _ORDER_TOLERANCE = 1e-9
 _SAMPLE = 1024
@@ -151,6 +153,7 @@ def check_options(mesh: TriangleMesh, mode: str, dtype: torch.dtype, threads: in
         MeshError: the unit of the mesh is such that areas do not fit into `dtype`.
         ValueError: another argument is not as `compute_geometry` describes it.
     """
+    check_kind(mesh, TriangleMesh, _REMEDY)
     if mode not in ("smooth", "polyhedral"):
         raise ValueError(f'mode is "smooth" or "polyhedral", got {mode!r}')
     if dtype not in (torch.float32, torch.float64):

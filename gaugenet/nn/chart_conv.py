@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from gaugenet.field_type import FieldType
+from gaugenet.field_type import FieldType, check_field_types
 from gaugenet.kernels.grid_conv import Cells, by_taps, direct, fourier
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
 from gaugenet.meshes.chart_corners import Corners, check_corners, check_reach
@@ -81,6 +81,7 @@ class ChartConv(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_field_types(in_type, out_type)
         if executor not in ("auto", "taps", "direct", "fourier"):
             raise ValueError(f'expected executor "auto", "taps", "direct" or "fourier", got {executor!r}')
         self.in_type, self.out_type, self.size, self.lattice = in_type, out_type, size, lattice
@@ -132,10 +133,11 @@ class ChartConv(nn.Module):
         """[P, N, in_type.dim] features of N images → [P, N, out_type.dim]
 
         Raises:
-            ValueError: x has the wrong shape, the group or the lattice of the layer is not that of the atlas, or the
-                kernel is too large for its cone points.
+            ValueError: x has the wrong shape or dtype, the group or the lattice of the layer is not that of the atlas,
+                or the kernel is too large for its cone points.
         """
         check_features(x, atlas, self.in_type)
+        self._check_dtype(x)
         if atlas.lattice != self.lattice:
             raise ValueError(f"expected an atlas of {self.lattice} pixels, got {atlas!r} of {atlas.lattice} ones")
         check_atlas(self.in_type.group, atlas)
@@ -144,6 +146,15 @@ class ChartConv(nn.Module):
         if self.corners == "zero":
             return out
         return add_corners(out, x, self._weight(), self._cells, atlas, self.in_type, self.values)
+
+    def _check_dtype(self, x: Tensor) -> None:
+        own = self.coefficients.dtype
+        half = x.dtype in (torch.float16, torch.bfloat16) and own == torch.float32
+        if x.dtype != own and not half:
+            raise ValueError(
+                f"features and coefficients must agree in dtype (half precision features: float32 coefficients), got "
+                f"{x.dtype} and {own}; use .to(dtype)"
+            )
 
     def _without_corners(self, x: Tensor, atlas: ChartAtlas) -> Tensor:
         constant = self._constant(x)

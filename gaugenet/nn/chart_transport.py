@@ -11,6 +11,7 @@ from torch import Tensor
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
 from gaugenet.meshes.charts import ChartAtlas, Pull
+from gaugenet.meshes.kinds import check_kind
 from gaugenet.meshes.memo import remembered
 from gaugenet.nn.value_basis import has_values
 
@@ -151,7 +152,9 @@ def holes_and_rest(atlas: ChartAtlas, device: torch.device) -> tuple[Tensor, Ten
 
 
 def check_features(x: Tensor, atlas: ChartAtlas, field_type: FieldType) -> None:
-    """Raise a ValueError unless x is [P, N, dim]."""
+    """Raise a ValueError unless x is a tensor [P, N, dim] and this an atlas."""
+    check_kind(atlas, ChartAtlas, "e.g. gn.icosahedral_atlas(3) makes one")
+    check_kind(x, Tensor, "torch.as_tensor makes it of an array")
     if x.ndim != 3 or x.shape[0] != atlas.n_pixels or x.shape[2] != field_type.dim:
         raise ValueError(
             f"expected features [{atlas.n_pixels}, N, {field_type.dim}] of {field_type} on {atlas!r}, "

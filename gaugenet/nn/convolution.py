@@ -8,10 +8,11 @@ from typing import Protocol, TypeVar, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from gaugenet.field_type import FieldType
+from gaugenet.field_type import FieldType, check_field_types
 from gaugenet.kernels.transport_conv import ConvEdges, transport_conv
-from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.geometry import HOW_TO_MAKE_ONE, MeshGeometry
 from gaugenet.meshes.hierarchy import Hierarchy
+from gaugenet.meshes.kinds import check_kind
 from gaugenet.nn.bias import InvariantBias
 from gaugenet.nn.edges import check_admissible, check_sources, edge_aligned_edges, harmonic_edges
 from gaugenet.nn.self_interaction import SelfInteraction
@@ -61,6 +62,7 @@ class GaugeConv(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_field_types(in_type, out_type)
         if in_type.group != out_type.group:
             raise ValueError(f"both field types must have one structure group: got {in_type} and {out_type}")
         self.in_type, self.out_type = in_type, out_type
@@ -137,6 +139,7 @@ def prepare(module: nn.Module, surface: Surface) -> Surface:
     Raises:
         ValueError: the structure group of a layer does not admit the surface, or the number of levels is wrong.
     """
+    check_kind(surface, (MeshGeometry, Hierarchy), f"{HOW_TO_MAKE_ONE}, build_hierarchy a Hierarchy")
     if isinstance(surface, Hierarchy) and isinstance(module, ReadsLevels):
         for part, geometry in module.layers_on(surface):
             prepare(part, geometry)

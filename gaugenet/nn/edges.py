@@ -16,13 +16,15 @@ from torch import Tensor
 from gaugenet.field_type import FieldType
 from gaugenet.groups import StructureGroup
 from gaugenet.kernels.transport_conv import ConvEdges
-from gaugenet.meshes.geometry import MeshGeometry
+from gaugenet.meshes.geometry import HOW_TO_MAKE_ONE, MeshGeometry
+from gaugenet.meshes.kinds import check_kind
 from gaugenet.radial import RadialBasis
 from gaugenet.steerable import angular_functions
 
 
 def check_admissible(group: StructureGroup, geometry: MeshGeometry) -> None:
     """Raise a ValueError unless every transporter of the surface lies in the structure group of the layer."""
+    check_kind(geometry, MeshGeometry, HOW_TO_MAKE_ONE)
     found = geometry.structure_group
     if not group.contains(StructureGroup.parse(found)):
         raise ValueError(
@@ -139,6 +141,8 @@ def kernel_scalars(geometry: MeshGeometry, angular: Tensor, radial: Tensor) -> T
 
 def check_sources(x: Tensor, geometry: MeshGeometry, field_type: FieldType) -> None:
     """Raise a ValueError unless x is [S, field_type.dim], one row for each source of the geometry."""
+    check_kind(geometry, MeshGeometry, HOW_TO_MAKE_ONE)
+    check_kind(x, Tensor, "torch.as_tensor makes it of an array")
     if x.ndim != 2 or x.shape != (geometry.n_sources, field_type.dim):
         where = "at the sources of this geometry" if geometry.is_cross_level else "on this geometry"
         raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gaugenet.field_type import FieldType
+from gaugenet.field_type import FieldType, check_field_types
 from gaugenet.nn.bias import InvariantBias
 from gaugenet.steerable import IntertwinerBasis
 
@@ -35,6 +35,7 @@ class SelfInteraction(nn.Module):
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
+        check_field_types(in_type, out_type)
         self.in_type, self.out_type = in_type, out_type
         self.basis = IntertwinerBasis(in_type, out_type)
         self.coefficients = nn.Parameter(self.basis.initial(gain=gain, generator=generator))
