@@ -157,7 +157,7 @@ class MeshGeometry:
 
     def remember(self, key: Any, build: Callable[[], _T]) -> _T:
         """``build()``, computed once per geometry and key."""
-        return remembered(self.memo, key, build, "a geometry")
+        return remembered(self.memo, key, build, "a geometry", of=self)
 
     def replace(self, **changes: Any) -> MeshGeometry:
         """A copy with some fields changed and nothing remembered."""

@@ -11,7 +11,15 @@ import torch
 _T = TypeVar("_T")
 
 
-def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], what: str, *, most: int | None = None) -> _T:
+def remembered(
+    memo: dict[Any, Any],
+    key: Any,
+    build: Callable[[], _T],
+    what: str,
+    *,
+    most: int | None = None,
+    of: object | None = None,
+) -> _T:
     """``build()``, computed once per key and kept in `memo`, as ordinary tensors and numbers.
 
     A compiler does not trace it, and it is made outside of the transforms of ``torch.func``. ``torch.export`` shows
@@ -23,6 +31,8 @@ def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], what: st
         build: makes it.
         what: of what it is derived, stands in errors.
         most: of how many keys values are kept, those asked for first leaving first; None: of all.
+        of: whose attributes `build` reads; where a transform works on one of them, the value is made within it, to be
+            differentiated or batched as they are. None: it reads no tensor that could be.
 
     Raises:
         RuntimeError: it would have to be made of tensors without numbers.
@@ -41,7 +51,7 @@ def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], what: st
                 ) from error
         build = torch.compiler.disable(build)  # type: ignore[no-untyped-call]
     # what is made in inference mode could not be trained with later
-    with torch.inference_mode(False), _outside_of_transforms():
+    with torch.inference_mode(False), _outside_of_transforms(of):
         value = build()
     memo[key] = value
     for old in list(memo)[:-most] if most else ():
@@ -49,9 +59,12 @@ def remembered(memo: dict[Any, Any], key: Any, build: Callable[[], _T], what: st
     return value
 
 
-def _outside_of_transforms() -> AbstractContextManager[object]:
+def _outside_of_transforms(of: object | None) -> AbstractContextManager[object]:
     """Within grad or vmap every new tensor is one of theirs, which has no numbers of its own and ends with them."""
     if torch.compiler.is_compiling() or not torch._C._are_functorch_transforms_active():
+        return nullcontext()
+    tensors = [t for t in vars(of).values() if isinstance(t, torch.Tensor)] if of is not None else []
+    if any(torch._C._functorch.is_functorch_wrapped_tensor(t) for t in tensors):
         return nullcontext()
     from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
 

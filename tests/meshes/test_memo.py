@@ -1,7 +1,10 @@
 """What is computed once: kept, of a few keys or of all, and nothing where a builder fails."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
+from torch.func import grad, vmap
 
 from gaugenet.meshes.memo import remembered
 
@@ -37,3 +40,17 @@ def test_what_is_made_in_inference_mode_can_be_trained_with():
     weight = torch.ones(2, requires_grad=True)
     (value * weight).sum().backward()
     assert torch.equal(weight.grad, value)
+
+
+def test_within_a_transform_what_it_works_on_is_followed_and_what_it_does_not_is_kept_as_numbers():
+    def total(r, memo):
+        of = SimpleNamespace(r=r, other=None)
+        return remembered(memo, "key", lambda: of.r * of.r, "a test", of=of).sum()
+
+    x = torch.arange(3.0)
+    assert grad(total)(x, {}).tolist() == [0.0, 2.0, 4.0]
+    assert vmap(lambda r: total(r, {}))(torch.stack([x, 2 * x])).tolist() == [5.0, 20.0]
+    memo = {}
+    assert grad(lambda y: y * total(x, memo))(torch.tensor(1.0)) == 5.0
+    assert memo["key"].tolist() == [0.0, 1.0, 4.0]
+    assert not torch._C._functorch.is_functorch_wrapped_tensor(memo["key"])

@@ -112,6 +112,19 @@ def test_chunks_change_nothing(per_chunk, random_geometry):
     torch.testing.assert_close(results[0], results[1], rtol=1e-11, atol=1e-11)
 
 
+def test_the_gradient_by_distances_is_the_same_within_torch_func(random_geometry):
+    field = FieldType.parse("SO(2): 2x0 + 2x1")
+    layer, geometry, x = randomized(GaugeAttention(field, field, heads=2)), random_geometry(), features(24, field)
+
+    def loss(r):
+        return layer(x, geometry.replace(r=r)).square().sum()
+
+    leaf = geometry.r.clone().requires_grad_()
+    loss(leaf).backward()
+    assert leaf.grad.abs().max() > 1e-3
+    torch.testing.assert_close(torch.func.grad(loss)(geometry.r), leaf.grad, rtol=1e-12, atol=1e-12)
+
+
 def test_masked_edges_and_lonely_vertices(random_geometry):
     field = FieldType.parse("SO(2): 2x0 + 2x1")
     layer = randomized(GaugeAttention(field, field, heads=2))
