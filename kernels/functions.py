@@ -34,7 +34,12 @@ def one_by_one(function: Callable[..., Any], info: Any, in_dims: Sequence[int | 
     Args:
         function: returns one tensor or a tuple of them.
         info, in_dims, args: as ``vmap`` gets them; dimensions of what is no tensor are None.
+
+    Raises:
+        ValueError: there is none, so that nothing says what a result looks like.
     """
+    if info.batch_size == 0:
+        raise ValueError("expected vmap over at least one element, got none: leave the call out where there is nothing")
     results = [
         function(*(a if dim is None else a.select(dim, k) for a, dim in zip(args, in_dims)))
         for k in range(info.batch_size)

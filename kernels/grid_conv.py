@@ -117,24 +117,34 @@ class _TapsTangent(_Taps):
 
 def _by_conv2d(cells: Cells, x: Tensor, weight: Tensor) -> Tensor:
     square = cells.square(weight)
-    return direct(x.permute(2, 0, 1, 3), _rounded(square, x)).permute(1, 2, 0, 3)
+    return direct(x.permute(2, 0, 1, 3), square).permute(1, 2, 0, 3)
 
 
 def gradients(
     function: Callable[..., Tensor], inputs: Sequence[Tensor | None], wanted: Sequence[bool], grad: Tensor
 ) -> tuple[Tensor | None, ...]:
-    """Those of ⟨grad, function(*inputs)⟩ by the inputs that are `wanted`, which can be differentiated again."""
+    """Those of ⟨grad, function(*inputs)⟩ by the inputs that are `wanted`, which can be differentiated again; under
+    autocast, too, in the types of the inputs."""
     chosen = [k for k, (x, w) in enumerate(zip(inputs, wanted)) if w and x is not None]
 
     def of_chosen(*xs: Tensor) -> Tensor:
         given = list(inputs)
         for k, x in zip(chosen, xs):
             given[k] = x
-        return function(*given)
+        with torch.autocast(grad.device.type, enabled=False):
+            return function(*given)
 
-    transpose: Any = torch.func.vjp(of_chosen, *(inputs[k] for k in chosen))[1]
-    found = dict(zip(chosen, transpose(grad)))
-    return tuple(found.get(k) for k in range(len(inputs)))
+    xs = [x for k in chosen if (x := inputs[k]) is not None]
+    if torch._C._are_functorch_transforms_active():
+        transpose: Any = torch.func.vjp(of_chosen, *xs)[1]
+        found = transpose(grad)
+    else:
+        # torch.func refuses to work below saved_tensors_hooks, and so in what is checkpointed. Views, because one input
+        # may depend on another; those of a vjp that has ended are no longer tracked
+        xs = [x.view_as(x).requires_grad_() for x in xs]
+        found = torch.autograd.grad(of_chosen(*xs), xs, grad, create_graph=True)
+    by_input = dict(zip(chosen, found))
+    return tuple(by_input.get(k) for k in range(len(inputs)))
 
 
 def _rounded(weight: Tensor, x: Tensor) -> Tensor:
@@ -221,8 +231,9 @@ def fourier(x: Tensor, weight: Tensor) -> Tensor:
     """The equation at the top of this file through the Fourier transform: same shapes, same result up to rounding."""
     rows, columns, n, c_in = x.shape
     k, c_out = weight.shape[0], weight.shape[3]
-    # what is made of tensors without numbers, in torch.export, must not be kept
-    matrices = _matrices if torch.compiler.is_compiling() else _kept_matrices
+    # what is made of tensors without numbers, in torch.export, must not be kept, nor what belongs to a transform
+    passing = torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+    matrices = _matrices if passing else _kept_matrices
     forward_rows, forward_columns, back_rows, back_columns, taps = matrices(rows, columns, k, x.dtype, x.device)
     half = rows // 2 + 1
     spectrum = forward_rows @ x.reshape(rows, columns * n * c_in)

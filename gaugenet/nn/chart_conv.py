@@ -220,10 +220,11 @@ class ChartConv(nn.Module):
         if self.bias is None:
             return None
         key = (x.dtype, x.device)
-        columns = self.bias.columns
 
         def build() -> Tensor:
-            unit = torch.eye(self.out_type.dim, dtype=torch.float64)[columns.cpu()]
+            # not by the buffer of the bias, which may be a batch of them within vmap
+            unit = torch.eye(self.out_type.dim, dtype=torch.float64)
+            unit = torch.cat([unit[:0], *(unit[columns] for columns in self.out_type.invariant)])
             unit = to_values(self.out_type, unit[..., None])[..., 0] if self.values else unit
             return unit.to(device=x.device, dtype=x.dtype)
 

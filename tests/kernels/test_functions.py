@@ -69,3 +69,8 @@ def test_one_by_one(tuples):
         assert torch.equal(same, xs.T)
     assert dims == 0
     assert found.tolist() == [6.0, 10.0, 14.0]
+
+
+def test_vmap_over_nothing_says_so():
+    with pytest.raises(ValueError, match="at least one element, got none"):
+        one_by_one(torch.sin, SimpleNamespace(batch_size=0), (0,), (torch.ones(0, 2),))

@@ -154,6 +154,41 @@ def test_second_derivatives(correlate):
     assert torch.autograd.gradgradcheck(correlate, (x, w))
 
 
+def _by_x_and_w(correlate):
+    """A number made of the gradients of a loss by both, and its gradients; w twice, so that one input depends on the
+    other."""
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(6, 5, 2, 2, generator=g, dtype=torch.float64, requires_grad=True)
+    w = torch.randn(3, 3, 2, 2, generator=g, dtype=torch.float64, requires_grad=True)
+    loss = correlate(correlate(x, w), w).pow(3).sum()
+    first = torch.autograd.grad(loss, (x, w), create_graph=True)
+    return torch.autograd.grad(first[0].pow(2).sum() + first[1].pow(2).sum(), (x, w))
+
+
+@pytest.mark.parametrize("correlate", [all_taps, direct, fourier])
+def test_second_derivatives_where_saved_tensors_are_moved_away(correlate):
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: t.clone(), lambda t: t):
+        found = _by_x_and_w(correlate)
+    torch.testing.assert_close(found, _by_x_and_w(by_definition), rtol=1e-11, atol=1e-11)
+
+
+def test_gradients_to_be_differentiated_are_not_rounded_under_autocast():
+    g = torch.Generator().manual_seed(0)
+    x = torch.randn(6, 5, 2, 4, generator=g, requires_grad=True)
+    w = torch.randn(3, 3, 4, 4, generator=g)
+    with torch.autocast("cpu", torch.bfloat16):
+        (found,) = torch.autograd.grad(all_taps(x, w).sum(), x, create_graph=True)
+    (expected,) = torch.autograd.grad(by_definition(x, w).sum(), x)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_transform_leaves_no_matrices_of_its_own_behind():
+    x, w = torch.randn(7, 10, 1, 2), torch.randn(5, 5, 2, 2)
+    torch.func.grad(lambda x: fourier(x, w).sum())(x)
+    kept = grid_conv._kept_matrices(7, 10, 5, x.dtype, x.device)
+    assert not any(torch._C._functorch.is_functorch_wrapped_tensor(m) for m in kept)
+
+
 def test_an_export_leaves_no_matrices_without_numbers_behind():
     """Of a size that no other test has."""
 

@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from torch.func import functional_call, grad, hessian, jvp, vjp, vmap
+from torch.func import functional_call, grad, hessian, jvp, stack_module_state, vjp, vmap
+from torch.utils.checkpoint import checkpoint
 
 from gaugenet.field_type import FieldType
 from gaugenet.meshes.chart_atlases import mobius_strip
@@ -123,3 +124,29 @@ def test_the_hessian_of_the_weights(case):
     found = hessian(loss)(w)
     close(found, torch.autograd.functional.hessian(loss, w))
     assert found.abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("executor", ["taps", "direct"])
+def test_an_ensemble_of_layers(executor):
+    layers, atlas = [conv(executor).double() for _ in range(3)], icosahedral_atlas(1)
+    for k, layer in enumerate(layers):
+        layer.coefficients.data.mul_(k + 1)
+    x = torch.randn(atlas.n_pixels, 2, SPHERE.dim, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    state, one = stack_module_state(layers), conv(executor).double()
+    found = vmap(lambda state: functional_call(one, state, (x, atlas)))(state)
+    close(found, torch.stack([layer(x, atlas) for layer in layers]))
+    # what the layer itself keeps is of no batch
+    close(one(x, atlas), layers[0](x, atlas))
+
+
+@pytest.mark.parametrize("case", ["taps", "corners", "no transpose", "squares", "largest", "mean"], indirect=True)
+def test_a_checkpointed_gradient(case):
+    weights, f, x, _ = case
+
+    def force(x):
+        return torch.autograd.grad(f(weights, x).pow(3).sum(), x, create_graph=True)[0].pow(2).sum()
+
+    found, expected = x.clone().requires_grad_(), x.clone().requires_grad_()
+    checkpoint(force, found, use_reentrant=False).backward()
+    force(expected).backward()
+    close(found.grad, expected.grad)
