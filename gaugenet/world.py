@@ -62,6 +62,9 @@ def started_by_torchrun() -> bool:
 def joined_world(device: torch.device) -> Iterator[World]:
     """This process among those of ``torchrun``, or alone. A process group that is there already is used and left.
 
+    Let go of `torch.nn.parallel.DistributedDataParallel` before the end of the block, e.g. by a function that makes and
+    uses it: it keeps the group, whose threads then end with the interpreter.
+
     Raises:
         ValueError: torch was built without ``torch.distributed``.
     """
