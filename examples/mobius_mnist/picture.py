@@ -21,7 +21,7 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
 WIDTH = 0.8
-"""Half of the strip's width in space, in radii of its core circle."""
+"""Of the strip in space, in radii of its core circle."""
 
 
 def main() -> None:
@@ -34,9 +34,12 @@ def main() -> None:
     if options.digit < 0 or options.every < 1:
         parser.error("expected a digit of 0 or more and at least one pixel between two pictures")
     try:
-        image = mnist(options.data, options.digit + 1).train[options.digit]
+        images = mnist(options.data, options.digit + 1).train
     except (OSError, ValueError) as error:
         parser.error(str(error))
+    if options.digit >= len(images):
+        parser.error(f"--digit {options.digit}: there are {len(images)} training images")
+    image = images[options.digit]
     steps = torch.arange(0, 2 * image.shape[1], options.every)
     moved = move_along(image.expand(len(steps), -1, -1), steps).numpy()
     figure = plt.figure(figsize=(1.6 * len(steps), 3.4), dpi=110)
@@ -62,19 +65,19 @@ def _flat(axes: plt.Axes, grey: np.ndarray) -> None:
 
 
 def _in_space(axes: Axes3D, grey: np.ndarray) -> None:
-    """Pixel by pixel on x(u, v) = ((1 + v cos u/2) cos u, (1 + v cos u/2) sin u, v sin u/2); both sides show it."""
+    """Pixel by pixel on x(u, v) = ((1 + v cos u/2) cos u, (1 + v cos u/2) sin u, v sin u/2), seen with u = 0 in front;
+    both sides show it."""
     rows, columns = grey.shape
     u, v = np.meshgrid(np.linspace(0, 2 * np.pi, columns + 1), np.linspace(-WIDTH / 2, WIDTH / 2, rows + 1))
-    u = u - np.pi / 2
-    radius = 1 + v * np.cos((u + np.pi / 2) / 2)
-    corners = np.stack([radius * np.cos(u), radius * np.sin(u), v * np.sin((u + np.pi / 2) / 2)], -1)
+    radius = 1 + v * np.cos(u / 2)
+    corners = np.stack([radius * np.cos(u), radius * np.sin(u), v * np.sin(u / 2)], -1)
     quads = np.stack([corners[:-1, :-1], corners[:-1, 1:], corners[1:, 1:], corners[1:, :-1]], 2).reshape(-1, 4, 3)
     colours = np.repeat(0.92 * (1 - grey.reshape(-1, 1)), 3, 1)
     axes.add_collection3d(Poly3DCollection(quads, facecolors=colours, edgecolors=colours, linewidths=0.3))
     bound = 1 + WIDTH / 2
     axes.set(xlim=(-bound, bound), ylim=(-bound, bound), zlim=(-0.5, 0.5))
     axes.set_box_aspect((2 * bound, 2 * bound, 1), zoom=1.35)
-    axes.view_init(40, -90)
+    axes.view_init(40, 0)
     axes.set_axis_off()
 
 

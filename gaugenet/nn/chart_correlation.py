@@ -105,12 +105,9 @@ class _CorrelationTangent(_Correlation):
         x, weight = ctx.saved_tensors
         between: Between = ctx.between
         out = None if of_x is None else correlated(of_x, weight, None, between)
-        if of_weight is not None:
-            more = correlated(x, of_weight, of_bias, between)
-            return more if out is None else out + more, None
-        if of_bias is not None:
-            more = correlated(torch.zeros_like(x), weight, of_bias, between)
-            return more if out is None else out + more, None
+        if of_weight is not None or of_bias is not None:
+            more = correlated(x, torch.zeros_like(weight) if of_weight is None else of_weight, of_bias, between)
+            out = more if out is None else out + more
         return out, None
 
     @staticmethod

@@ -106,7 +106,7 @@ class _Largest(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor | None, _: Any) -> tuple[Tensor | None, None]:
         (at,) = ctx.saved_tensors
-        return None if grad is None else LinearMap(partial(_put_back, ctx.k), partial(_picked, ctx.k))(grad, at), None
+        return None if grad is None else _picking(ctx.k).transposed(grad, at), None
 
 
 class _LargestTangent(_Largest):
@@ -115,11 +115,15 @@ class _LargestTangent(_Largest):
     @staticmethod
     def jvp(ctx: Any, of_grid: Tensor, _: None) -> tuple[Tensor, None]:
         (at,) = ctx.saved_tensors
-        return LinearMap(partial(_picked, ctx.k), partial(_put_back, ctx.k))(of_grid, at), None
+        return _picking(ctx.k)(of_grid, at), None
 
     @staticmethod
     def vmap(info: Any, in_dims: tuple[int | None, ...], *args: Any) -> Any:
         return one_by_one(_LargestTangent.apply, info, in_dims, args)
+
+
+def _picking(k: int) -> LinearMap:
+    return LinearMap(partial(_picked, k), partial(_put_back, k))
 
 
 def _picked(k: int, grid: Tensor, at: Tensor | None) -> Tensor:

@@ -35,6 +35,12 @@ def perturbed(network):
     return network
 
 
+def twenty_digits(path):
+    """A file of MNIST with 20 training images of one grey, and 10 to test."""
+    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
+    np.savez(path, x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+
+
 def smooth(n=3, seed=0):
     """n polynomials of degree 4 on the sphere, as a function of points [P, 3] → [P, n, 1]."""
     g = torch.Generator().manual_seed(seed)
@@ -251,8 +257,7 @@ def test_runner_resumes_and_prints_the_table(tmp_path, monkeypatch, capsys):
 
 
 def test_batches_and_precision_are_options(tmp_path, monkeypatch, capsys):
-    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
-    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    twenty_digits(tmp_path / "mnist.npz")
     monkeypatch.setattr(sys.modules["model"], "WIDE", {3: (1, 1, 2)})
     monkeypatch.setattr(sys.modules["run"], "SAVE_EVERY", 2)
     command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path), "--epochs", "1"]
@@ -266,8 +271,7 @@ def test_batches_and_precision_are_options(tmp_path, monkeypatch, capsys):
 
 
 def test_digits_turned_anew_have_other_rotations_in_every_epoch(tmp_path, monkeypatch, capsys):
-    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
-    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    twenty_digits(tmp_path / "mnist.npz")
     run, rotations = sys.modules["run"], []
     monkeypatch.setattr(sys.modules["model"], "WIDTHS", {3: (1, 1, 2)})
     monkeypatch.setattr(run, "train_steps", lambda n, o, digits, *rest: rotations.append(digits.rotation) or 0.0)
@@ -306,8 +310,7 @@ def test_a_deformed_digit_is_the_image_of_a_linear_map():
 
 
 def test_training_digits_can_be_deformed_and_test_digits_are_not(tmp_path, monkeypatch, capsys):
-    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
-    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    twenty_digits(tmp_path / "mnist.npz")
     run, maps = sys.modules["run"], []
     monkeypatch.setattr(sys.modules["model"], "WIDTHS", {3: (1, 1, 2)})
     monkeypatch.setattr(run, "train_steps", lambda n, o, digits, *rest: maps.append(digits.deformation) or 0.0)
@@ -323,8 +326,7 @@ def test_training_digits_can_be_deformed_and_test_digits_are_not(tmp_path, monke
 
 
 def test_the_mesh_runs_too(tmp_path, monkeypatch, capsys):
-    pixels, labels = np.full((20, 28, 28), 200, np.uint8), np.zeros(20, np.uint8)
-    np.savez(tmp_path / "mnist.npz", x_train=pixels, y_train=labels, x_test=pixels[:10], y_test=labels[:10])
+    twenty_digits(tmp_path / "mnist.npz")
     for module in (sys.modules["data"], sys.modules["run"]):
         monkeypatch.setattr(module, "BATCH", 10)
     command = ["run.py", "--data", str(tmp_path / "mnist.npz"), "--out", str(tmp_path), "--epochs", "1"]
